@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vpager.h: paging inside one process.  Link with -lvpager.  The whole public API; C99 and C++11.
+ *
+ * Rules.  Functions that return int return 0 (or a count) or a negative errno value; what is created comes back through the
+ * first argument.  Option and ops structs start with `size`, set by the caller to sizeof the struct; they grow at the end
+ * only, zero means the default, and a non-zero byte beyond what this library knows is -E2BIG.  Records that the library fills
+ * (`struct vpager_fault`, the counters) have `size` set by the caller too; only what fits it is written.
+ * Every function may be called from any thread at any time, also on the same object, except where it says [X]: that call must
+ * be the last or the only one on its object.  [S]: may also be called inside a signal handler.  Nothing here is a
+ * cancellation point.  vpager(7) says more. */
+#ifndef VPAGER_H
+#define VPAGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VPAGER_VERSION_MAJOR 0
+#define VPAGER_VERSION_MINOR 1
+#define VPAGER_VERSION_PATCH 0
+
+struct vpager_region;
+struct vpager_store;
+
+/* ---- process ---- */
+
+#define VPAGER_INIT_NO_HANDLER (1u << 0) /* install nothing: the host calls vpager_handle_signal from its own handler */
+
+struct vpager_options {
+	size_t size;
+	uint32_t flags;
+	uint32_t worker_threads;     /* standing worker threads; 0: 2.  More are made while all of them wait. */
+	size_t resident_limit_bytes; /* for all regions together; 0: none */
+};
+
+/* Optional: the first create call does it with the defaults.  NULL: defaults.  Repeated with the same meaning: 0.
+ * -EBUSY: already running with other options.  -ENOTSUP: something intercepts sigaction and our handler did not reach the
+ * kernel (use VPAGER_INIT_NO_HANDLER).  -EINVAL, -E2BIG, -ENOMEM. */
+int vpager_init(const struct vpager_options *options);
+
+/* Gives SIGSEGV and SIGBUS back.  -EBUSY while regions live, or when another handler was installed after ours. */
+int vpager_shutdown(void);
+
+/* [S] For hosts that own SIGSEGV and SIGBUS.  true: resolved, return from the handler and the instruction runs again.
+ * false: not ours, or not to be satisfied.  siginfo and ucontext are what the kernel passed to the host's handler. */
+bool vpager_handle_signal(int signo, void *siginfo, void *ucontext);
+
+/* After somebody else called sigaction for SIGSEGV or SIGBUS: put our handler in front again, chaining to theirs. */
+int vpager_ensure_last(void);
+
+/* ---- faults ---- */
+
+enum vpager_fault_reason {
+	VPAGER_FAULT_NOT_PRESENT,
+	VPAGER_FAULT_PROTECTION_VIOLATION,
+	VPAGER_FAULT_WRITE_TO_READ_ONLY,
+	VPAGER_FAULT_EXECUTE_NO_EXECUTE,
+	VPAGER_FAULT_USER_MODE_KERNEL_ACCESS
+};
+#define VPAGER_FAULT_REASONS 5
+
+enum vpager_access { VPAGER_ACCESS_UNKNOWN, VPAGER_ACCESS_READ, VPAGER_ACCESS_WRITE, VPAGER_ACCESS_EXEC };
+
+/* How the access is known. */
+enum vpager_evidence {
+	VPAGER_EVIDENCE_HARDWARE,    /* the CPU's own fault status, delivered by the kernel */
+	VPAGER_EVIDENCE_INSTRUCTION, /* the instruction at the instruction pointer was decoded */
+	VPAGER_EVIDENCE_PAGE_STATE,  /* it follows from the state of the page */
+	VPAGER_EVIDENCE_NONE
+};
+
+/* What the fault belongs to. */
+enum vpager_origin {
+	VPAGER_ORIGIN_FOREIGN,
+	VPAGER_ORIGIN_REGION,
+	VPAGER_ORIGIN_STACK_GROWTH,
+	VPAGER_ORIGIN_STACK_OVERFLOW
+};
+
+struct vpager_fault {
+	size_t size;
+	uintptr_t faulting_address; /* in the faulting page; the exact byte only if address_exact */
+	enum vpager_fault_reason reason;
+	bool was_write; /* access == VPAGER_ACCESS_WRITE */
+	bool was_user_mode;
+	uintptr_t instruction_pointer;
+	bool address_exact;
+	enum vpager_access access;
+	enum vpager_evidence evidence;
+	enum vpager_origin origin;
+	uintptr_t stack_pointer;
+	uintptr_t stack_limit; /* lowest usable address where a stack of ours is meant, else 0 */
+	int signo;
+	int si_code;
+	int error;        /* negative errno of an access that could not be satisfied, else 0 */
+	uint64_t hw_code; /* the CPU's fault status where the kernel delivers it (x86 error code, ESR, ...), else 0 */
+	void *object;     /* the struct vpager_region *, else NULL */
+};
+
+/* [S] Pure decoders, on every host.  The caller sets out->size. */
+void vpager_fault_from_x86_64(uint64_t error_code, uint64_t cr2, uint64_t rip, struct vpager_fault *out);
+void vpager_fault_from_aarch64(uint64_t esr, uint64_t far_address, uint64_t elr, struct vpager_fault *out);
+void vpager_fault_from_riscv(uint64_t cause, uint64_t stval, uint64_t sepc, struct vpager_fault *out);
+
+/* [S] A signal frame of this CPU.  -EINVAL: signo is neither SIGSEGV nor SIGBUS, or the signal was sent (kill, raise,
+ * sigqueue: si_code <= 0) and is no memory fault.  Knows nothing of regions: what the kernel said, no more. */
+int vpager_fault_decode(int signo, const void *siginfo, const void *ucontext, struct vpager_fault *out);
+
+/* [S] "not present", ...; "unknown reason" for other values. */
+const char *vpager_fault_reason_name(enum vpager_fault_reason reason);
+
+/* [S] The record as text, one "name: value" a line.  0, or the error of write(2). */
+int vpager_fault_write(int fd, const struct vpager_fault *fault);
+
+typedef void (*vpager_fault_fn)(void *ctx, const struct vpager_fault *fault); /* runs in the handler */
+
+/* fn sees each fault that we do not resolve, before the next handler (or the default action) gets it.  NULL: none. */
+int vpager_on_fatal(vpager_fault_fn fn, void *ctx);
+
+/* Runs fn(arg).  0, or the negative errno of an access to managed memory in it that could not be satisfied, with the record
+ * in *out (may be NULL).  Foreign faults (a NULL pointer) pass on as ever.  fn's frames are abandoned as by longjmp: their
+ * locks and memory are fn's problem.  fn must not longjmp past this call. */
+int vpager_try(void (*fn)(void *), void *arg, struct vpager_fault *out);
+
+/* ---- stores: where page contents come from and go to.  Reference-counted; a region takes its own reference. ---- */
+
+enum vpager_call_context {
+	VPAGER_CALL_WORKER, /* an ordinary thread, nothing of ours held: malloc, locks, network are fine */
+	VPAGER_CALL_HANDLER /* the faulting thread, inside the signal handler: async-signal-safe code only */
+};
+
+struct vpager_store_ops {
+	size_t size;
+	const char *name;                          /* for reports; must outlive the store */
+	enum vpager_call_context read_in, write_in; /* flush, discard and close never run in the handler */
+	/* Fill all of buf[0..len).  Past the end: zeros.  0 or a negative errno value.  May run concurrently. */
+	int (*read)(void *ctx, uint64_t offset, void *buf, size_t len);
+	/* Take all of buf.  NULL: regions over it are private. */
+	int (*write)(void *ctx, uint64_t offset, const void *buf, size_t len);
+	int (*flush)(void *ctx);                                     /* what was written is durable on return; NULL: always is */
+	int (*discard)(void *ctx, uint64_t offset, uint64_t len);     /* contents not needed any more; NULL: ignored */
+	int (*length)(void *ctx, uint64_t *out);                      /* NULL: unbounded */
+	void (*close)(void *ctx);                                     /* exactly once, after the last reference */
+};
+
+/* -EINVAL: no read callback, a context that is none of the two.  -E2BIG, -ENOMEM. */
+int vpager_store_create(struct vpager_store **out, const struct vpager_store_ops *ops, void *ctx);
+
+#define VPAGER_STORE_FILE_WORKER (1u << 0) /* read and write in worker threads: for files that may block for long (FUSE, NFS) */
+
+/* Bytes [offset, offset + length) of a file; length 0: to its end as it is now.  fd is duplicated.  Opened read-only: the
+ * store has no write.  Reads past the end of the file give zeros; the file never grows.
+ * -EBADF, -EINVAL (not a regular file or block device, write-only, offset or length nonsense), -EMFILE, -ENOMEM. */
+int vpager_store_file(struct vpager_store **out, int fd, uint64_t offset, uint64_t length, uint32_t flags);
+
+/* Borrows bytes, which must stay as they are until the last reference is gone.  Read-only. */
+int vpager_store_memory(struct vpager_store **out, const void *bytes, size_t length);
+
+/* Straight access, without a region.  -EROFS: no write.  -EINVAL: beyond the range of offsets. */
+int vpager_store_read(struct vpager_store *store, uint64_t offset, void *buf, size_t len);
+int vpager_store_write(struct vpager_store *store, uint64_t offset, const void *buf, size_t len);
+int vpager_store_length(struct vpager_store *store, uint64_t *out); /* -ENOTSUP: unbounded */
+int vpager_store_copy(struct vpager_store *to, struct vpager_store *from); /* all of from, then flush */
+struct vpager_store *vpager_store_ref(struct vpager_store *store);          /* returns store; NULL is a no-op */
+void vpager_store_unref(struct vpager_store *store);                        /* NULL is a no-op */
+
+/* ---- regions: addresses whose pages live in a store and come in on first touch ---- */
+
+enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT };
+
+#define VPAGER_REGION_PRIVATE (1u << 0)   /* dirty pages go to swap, never to the store */
+#define VPAGER_REGION_READ_ONLY (1u << 1) /* a write is -EACCES: SIGSEGV, as to a read-only mapping */
+#define VPAGER_REGION_FORK (1u << 2)      /* a fork()ed child gets its own private working copy; default: a clear fault */
+#define VPAGER_REGION_NO_SWAP (1u << 3)   /* private dirty pages may not leave memory: over the limit is -ENOMEM */
+
+#define VPAGER_READAHEAD_NONE ((size_t)-1)
+
+enum vpager_verdict {
+	VPAGER_VERDICT_FAIL,  /* deliver the signal */
+	VPAGER_VERDICT_RETRY, /* run the instruction again */
+	VPAGER_VERDICT_OPEN   /* on_write: let the write happen.  on_error: the same as FAIL, nothing is made up */
+};
+typedef enum vpager_verdict (*vpager_verdict_fn)(void *ctx, const struct vpager_fault *fault); /* runs in the handler */
+
+struct vpager_region_options {
+	size_t size;
+	size_t length;     /* bytes; 0: from store_offset to the store's end */
+	size_t page_bytes; /* a power of two from the system's page size to 2 MiB; 0: the system's page size */
+	enum vpager_engine engine;
+	uint32_t flags;
+	struct vpager_store *store; /* NULL: starts as zeros */
+	uint64_t store_offset;      /* of the region's first byte; need not be a page multiple */
+	size_t resident_limit_bytes; /* never exceeded; at least 8 pages for each thread that may fault here; 0: none */
+	size_t readahead_bytes;      /* most to bring in at once for a sequential stream of faults; 0: 1 MiB */
+	void *address;               /* exactly there (a multiple of page_bytes); NULL: anywhere */
+	struct vpager_store *swap;   /* for dirty pages of private regions; NULL: an unlinked file in $TMPDIR or /var/tmp */
+	vpager_verdict_fn on_error;  /* a fault that could not be satisfied, outside vpager_try */
+	vpager_verdict_fn on_write;  /* first write to each page that vpager_region_arm armed: a write barrier */
+	void *ctx;
+};
+
+/* -EINVAL: length 0 without a store that has one; page_bytes, address or limit nonsense (a limit below 8 pages); unknown
+ * flags; READ_ONLY without a store; FORK with a swap store of the caller's.  -EEXIST: address is taken.  -EFBIG: larger than
+ * RLIMIT_FSIZE allows.  -EOVERFLOW: offsets beyond 2^63-1.  -ENOTSUP: that engine does not work here.
+ * -E2BIG, -ENOMEM, -EMFILE, and those of vpager_init. */
+int vpager_region_create(struct vpager_region **out, const struct vpager_region_options *options);
+void *vpager_region_base(const struct vpager_region *region);
+size_t vpager_region_length(const struct vpager_region *region); /* as asked for, not rounded */
+
+/* The calls below take off and len in bytes; the pages that they touch are meant.  Beyond the region's length: -EINVAL.
+ * In a fork child that did not inherit the region: -ESTALE. */
+
+/* Bring pages in: their numbers, in any order.  The first error ends it.  -ENOMEM: more than the resident limit allows. */
+int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n);
+
+/* Keep pages in and accessible until unpinned, for system calls that would get EFAULT from a hidden page.  Pins nest.
+ * for_write: the pages count as written.  -EACCES: not allowed there.  -ENOMEM: beyond the resident limit less 8 pages.
+ * -EAGAIN: a page has 65,535 pins.  Nothing stays pinned on error. */
+int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write);
+int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len); /* -EINVAL: a page was not pinned */
+
+enum vpager_advice {
+	VPAGER_ADVICE_NORMAL,
+	VPAGER_ADVICE_WILLNEED,   /* fetch in the worker threads, without waiting */
+	VPAGER_ADVICE_DONTNEED,   /* evict now; no contents are lost */
+	VPAGER_ADVICE_SEQUENTIAL, /* of the whole region: full readahead from the first fault */
+	VPAGER_ADVICE_RANDOM      /* of the whole region: no readahead */
+};
+int vpager_region_advise(struct vpager_region *region, size_t off, size_t len, enum vpager_advice advice);
+
+/* prot: PROT_READ, PROT_WRITE, PROT_EXEC as for mprotect(2).  What is not allowed is -EACCES: SIGSEGV.  off must be a page
+ * multiple.  -EBUSY: a page is pinned.  -EACCES: PROT_WRITE in a READ_ONLY region. */
+int vpager_region_protect(struct vpager_region *region, size_t off, size_t len, int prot);
+
+/* From now on the next write to each page is seen: by on_write, and by vpager_region_dirty. */
+int vpager_region_arm(struct vpager_region *region, size_t off, size_t len);
+
+/* Calls each(ctx, off, len) for every run of pages written since they were armed or the region was created, in order of
+ * addresses, and arms them again if rearm is set.  A non-zero return of each ends it and is returned. */
+int vpager_region_dirty(struct vpager_region *region, size_t off, size_t len, bool rearm,
+                        int (*each)(void *ctx, size_t off, size_t len), void *ctx);
+
+/* Write dirty pages to the store; durable when it returns 0, as msync(MS_SYNC).  Private regions: 0, nothing to do. */
+int vpager_region_flush(struct vpager_region *region, size_t off, size_t len);
+
+/* Write back what is dirty (to swap in private regions) and give the memory back.  -EBUSY: a page is pinned (the others
+ * are evicted).  -ENOMEM: dirty pages of a NO_SWAP region (likewise). */
+int vpager_region_evict(struct vpager_region *region, size_t off, size_t len);
+
+#define VPAGER_DESTROY_DISCARD (1u << 0) /* do not write dirty pages back */
+/* [X] Writes back and flushes; on error the region stays as it was, unless DISCARD.  -EBUSY while pages are pinned.
+ * NULL is a no-op. */
+int vpager_region_destroy(struct vpager_region *region, uint32_t flags);
+
+/* ---- counters: since creation; read without stopping anything ---- */
+
+struct vpager_region_stats {
+	size_t size;
+	uint64_t faults;      /* answered here, of any kind */
+	uint64_t fills;       /* store reads that brought pages in, from swap too */
+	uint64_t fill_pages;  /* pages brought in */
+	uint64_t writebacks;  /* pages written to the store or to swap */
+	uint64_t evictions;   /* pages given back */
+	uint64_t soft_faults; /* pages shown again whose bytes were still here */
+	uint64_t fill_errors; /* store reads that failed */
+	uint64_t retries;     /* faults that found another thread at work on the page, or the page visible already */
+	uint64_t resident_bytes, dirty_bytes, swapped_bytes; /* now */
+	uint64_t reasons[VPAGER_FAULT_REASONS];              /* faults by reason, indexed by enum vpager_fault_reason */
+};
+struct vpager_stats {
+	size_t size;
+	uint64_t passed_on; /* signals given to the next handler or the default action */
+	uint64_t foreign;   /* of these, memory faults that belong to nothing of ours */
+	uint64_t vmas_used; /* mappings that our regions make in the process, an estimate from above */
+	uint64_t vma_limit; /* where we begin to hide pages again, from vm.max_map_count */
+	uint64_t worker_threads;
+	struct vpager_region_stats regions; /* sums over living regions */
+};
+int vpager_region_stats_get(const struct vpager_region *region, struct vpager_region_stats *out);
+int vpager_stats_get(struct vpager_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

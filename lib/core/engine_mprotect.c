@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine that works everywhere: page protections over a memory file that is mapped twice.  Runs in the handler.
+ *
+ *      base   MAP_SHARED, PROT_NONE but for what is visible     <- the program's addresses
+ *      alias  MAP_SHARED, PROT_READ|PROT_WRITE                  <- ours: bytes are written and read here, behind the page
+ *      memory file: a hole where a page is absent
+ *
+ * A page is written through the alias first and protected open afterwards, so no thread sees it half filled. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include "region.h"
+#include "sys.h"
+
+#define ALIAS_WINDOW_PAGES 64u
+
+static unsigned char *frame(struct vpager_region *region, size_t page)
+{
+	return region->alias + (page << region->page_shift);
+}
+
+static const unsigned char *bytes(struct vpager_region *region, size_t page)
+{
+	return frame(region, page);
+}
+
+static int change(struct vpager_region *region, size_t page, size_t n, int prot)
+{
+	void *address = (void *)region_page_address(region, page);
+	int err = sys_mprotect(address, n << region->page_shift, prot);
+
+	/* ENOMEM: the process is out of mappings, perhaps by others' doing.  Isolated pages of ours make room. */
+	while (err == -ENOMEM && vma_relieve(region, 4) > 0)
+		err = sys_mprotect(address, n << region->page_shift, prot);
+	return err;
+}
+
+static int protect(struct vpager_region *region, size_t page, size_t n, int from, int to)
+{
+	int err = change(region, page, n, to);
+
+	if (!err)
+		vma_change(region, page, n, from, to);
+	return err;
+}
+
+/* Bytes that came in through the alias count twice in the process's resident size.  The second count is taken back a window
+ * at a time; who uses the alias there at that moment only faults once more. */
+static void trim_alias(struct vpager_region *region, size_t page, size_t n)
+{
+	size_t group = page / GROUP_PAGES, first = group * GROUP_PAGES, end = first + GROUP_PAGES;
+	uint32_t present = __atomic_load_n(&region->table.group[group], __ATOMIC_RELAXED);
+
+	if (present % ALIAS_WINDOW_PAGES + n < ALIAS_WINDOW_PAGES)
+		return;
+	end = end < region->table.pages ? end : region->table.pages;
+	(void)sys_madvise(frame(region, first), (end - first) << region->page_shift, MADV_DONTNEED); /* only a count */
+}
+
+static int publish(struct vpager_region *region, size_t page, size_t n, int prot)
+{
+	int err = protect(region, page, n, PROT_NONE, prot);
+
+	if (!err)
+		trim_alias(region, page, n);
+	return err;
+}
+
+/* Gives back the memory behind pages that are not visible. */
+static int punch(struct vpager_region *region, size_t page, size_t n)
+{
+	int64_t at = region->frames_offset + (int64_t)(page << region->page_shift), len = (int64_t)(n << region->page_shift);
+	int err;
+
+	do
+		err = sys_fallocate(region->frames_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len);
+	while (err == -EINTR);
+	return err;
+}
+
+static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
+{
+	int err = prot == PROT_NONE ? 0 : protect(region, page, n, prot, PROT_NONE);
+
+	return err ? err : punch(region, page, n);
+}
+
+static void abandon(struct vpager_region *region, size_t page, size_t n)
+{
+	(void)punch(region, page, n); /* what stays is overwritten by the next fill */
+}
+
+const struct engine engine_mprotect = {
+    .id = VPAGER_ENGINE_MPROTECT,
+    .name = "mprotect",
+    .frame = frame,
+    .bytes = bytes,
+    .publish = publish,
+    .protect = protect,
+    .drop = drop,
+    .abandon = abandon,
+};

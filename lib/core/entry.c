@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The signal handler: is it ours, who answers it, and what happens when nobody can.  The order of the checks is load-bearing:
+ * nothing of the frame is believed before si_code says that the kernel raised the signal for an instruction of this thread,
+ * and nothing of it is read for an address that is not managed. */
+#include "entry.h"
+#include <errno.h>
+#include <string.h>
+#include "arch/arch.h"
+#include "chain.h"
+#include "classify.h"
+#include "export.h"
+#include "index.h"
+#include "landing.h"
+#include "nested.h"
+#include "sys.h"
+#include "thread.h"
+
+/* On an alternate stack below this, a handler of the program that came while we wait might not fit beside us. */
+#define ROOMY_STACK (64u << 10)
+
+_Atomic(uint64_t) entry_passed_on, entry_foreign;
+
+static struct {
+	_Atomic(vpager_fault_fn) fn;
+	_Atomic(void *) ctx;
+	_Atomic(uint32_t) turn; /* odd while being changed */
+} fatal;
+
+int entry_sleep(struct wait_ticket ticket)
+{
+	struct nested_wait nested;
+	int err = nested_begin(&nested, ticket.what);
+
+	if (err)
+		return err;
+	wait_sleep(ticket);
+	nested_end(&nested);
+	return 0;
+}
+
+/* While it waits a handler holds nothing, so the program's own handlers may run, and leave as they like.  But not over a fill
+ * whose store code we are in, and not where they might not fit. */
+static bool may_open_mask(const ucontext_t *uc)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	const stack_t *stack = &uc->uc_stack;
+
+	if (thread_self.fills)
+		return false;
+	return (stack->ss_flags & SS_DISABLE) || here - (uintptr_t)stack->ss_sp >= stack->ss_size || stack->ss_size >= ROOMY_STACK;
+}
+
+static int sleep_in_handler(struct wait_ticket ticket, const ucontext_t *uc)
+{
+	arch_sigset_t interrupted, closed;
+	int err;
+
+	if (!may_open_mask(uc))
+		return entry_sleep(ticket);
+	memcpy(&interrupted, &uc->uc_sigmask, sizeof interrupted); /* the kernel's mask is the front of libc's */
+	sys_sigmask(SIG_SETMASK, &interrupted, &closed);
+	err = entry_sleep(ticket);
+	sys_sigmask(SIG_SETMASK, &closed, NULL);
+	return err;
+}
+
+static enum outcome answer(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
+{
+	uintptr_t address = (uintptr_t)si->si_addr;
+
+	for (bool waited = false;; waited = true) {
+		struct object *object = index_acquire(address);
+		struct wait_ticket ticket;
+		enum outcome outcome;
+		int err;
+
+		if (!object)
+			return OUTCOME_FOREIGN;
+		if (!waited)
+			fault_classify(signo, si, uc, fault);
+		outcome = object->fault(object, fault, uc, waited, &ticket);
+		object_release(object);
+		if (outcome != OUTCOME_WAIT)
+			return outcome;
+		err = sleep_in_handler(ticket, uc);
+		if (err) {
+			fault->error = err;
+			return OUTCOME_FAILED;
+		}
+	}
+}
+
+/* True: run the instruction again.  Does not return where a landing pad takes the failure. */
+static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
+{
+	enum outcome outcome;
+	struct landing_pad *pad;
+
+	fault->size = sizeof *fault;
+	if (!fault_has_address(si))
+		return false;
+	outcome = answer(signo, si, uc, fault);
+	if (outcome == OUTCOME_FAILED) {
+		pad = landing_find(uc);
+		if (pad)
+			landing_jump(pad, fault, uc);
+	}
+	return outcome == OUTCOME_RESOLVED;
+}
+
+static void tell_fatal(const struct vpager_fault *fault)
+{
+	vpager_fault_fn fn;
+	void *ctx;
+	uint32_t turn;
+
+	/* A sequence lock, read without waiting: a hook that is being changed at this moment is not called.  acquire on the
+	 * first look and the fence before the second keep fn and ctx between them. */
+	turn = __atomic_load_n(&fatal.turn, __ATOMIC_ACQUIRE);
+	fn = __atomic_load_n(&fatal.fn, __ATOMIC_RELAXED);
+	ctx = __atomic_load_n(&fatal.ctx, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (fn && !(turn & 1) && turn == __atomic_load_n(&fatal.turn, __ATOMIC_RELAXED))
+		fn(ctx, fault);
+}
+
+VPAGER_EXPORT int vpager_on_fatal(vpager_fault_fn fn, void *ctx)
+{
+	uint32_t turn = __atomic_load_n(&fatal.turn, __ATOMIC_RELAXED);
+
+	/* One writer at a time; release and the fence: a reader that sees fn or ctx of this change sees turn moved. */
+	do
+		turn &= ~1u;
+	while (!__atomic_compare_exchange_n(&fatal.turn, &turn, turn + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&fatal.fn, fn, __ATOMIC_RELAXED);
+	__atomic_store_n(&fatal.ctx, ctx, __ATOMIC_RELAXED);
+	__atomic_store_n(&fatal.turn, turn + 2, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* An access that a store could not satisfy dies as one to a file mapping does: by SIGBUS.  What is forbidden, or was not
+ * inherited, is SIGSEGV as the kernel raised it. */
+static bool becomes_sigbus(const struct vpager_fault *fault)
+{
+	return fault->error && fault->error != -EACCES && fault->error != -ESTALE;
+}
+
+static void pass_on(int signo, siginfo_t *si, ucontext_t *uc, const struct vpager_fault *fault)
+{
+	siginfo_t bus;
+
+	__atomic_fetch_add(&entry_passed_on, 1, __ATOMIC_RELAXED);
+	if (fault_is_synchronous(si)) {
+		if (fault->origin == VPAGER_ORIGIN_FOREIGN)
+			__atomic_fetch_add(&entry_foreign, 1, __ATOMIC_RELAXED);
+		tell_fatal(fault);
+	}
+	if (!becomes_sigbus(fault)) {
+		chain_forward(signo, si, uc, false);
+		return;
+	}
+	memset(&bus, 0, sizeof bus);
+	bus.si_signo = SIGBUS;
+	bus.si_code = BUS_ADRERR;
+	bus.si_addr = si->si_addr;
+	chain_forward(SIGBUS, &bus, uc, signo != SIGBUS);
+}
+
+void entry_signal(int signo, siginfo_t *si, void *ucontext)
+{
+	struct vpager_fault fault;
+	int saved = errno; /* we leave it alone; a store's HANDLER code or the program's hooks may not */
+
+	memset(&fault, 0, sizeof fault);
+	if (!resolve(signo, si, ucontext, &fault)) {
+		fault.size = sizeof fault;
+		if (fault_is_synchronous(si) && fault.origin == VPAGER_ORIGIN_FOREIGN)
+			fault_classify(signo, si, ucontext, &fault);
+		pass_on(signo, si, ucontext, &fault);
+	}
+	errno = saved;
+}
+
+VPAGER_EXPORT bool vpager_handle_signal(int signo, void *siginfo, void *ucontext)
+{
+	struct vpager_fault fault;
+	int saved = errno;
+	bool resolved;
+
+	if ((signo != SIGSEGV && signo != SIGBUS) || !siginfo || !ucontext)
+		return false;
+	memset(&fault, 0, sizeof fault);
+	resolved = resolve(signo, siginfo, ucontext, &fault);
+	errno = saved;
+	return resolved;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The handler itself. */
+#ifndef VPAGER_CORE_ENTRY_H
+#define VPAGER_CORE_ENTRY_H
+
+#include <signal.h>
+#include <ucontext.h>
+#include "vpager.h"
+#include "wait.h"
+
+void entry_signal(int signo, siginfo_t *si, void *ucontext);
+
+/* Sleeps for what an attempt found in its way.  0, or -EDEADLK where that would be for ever. */
+int entry_sleep(struct wait_ticket ticket);
+
+/* Signals passed on, and those of them that were memory faults of nobody's. */
+extern _Atomic(uint64_t) entry_passed_on, entry_foreign;
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Bringing pages in: from the store, from swap, or as zeros; here, or by a worker.  Runs in the handler and in workers.  A
+ * page's bytes are whole in its frame before anything of it is visible. */
+#include <errno.h>
+#include "readahead.h"
+#include "region.h"
+#include "requests.h"
+
+size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most)
+{
+	const uint32_t same = PAGE_STATE | PAGE_SWAPPED | PAGE_DENY_READ | PAGE_EXECUTABLE | PAGE_FAILED;
+	bool private = region_page_private(region, page);
+	size_t n = 1;
+
+	for (; n < most && page + n < region->table.pages; n++) {
+		uint32_t seen = page_load(&region->table.word[page + n]);
+
+		if ((seen & same) != (like & same & ~PAGE_FAILED) || region_page_private(region, page + n) != private)
+			break;
+		if (!page_claim(&region->table, page + n, &seen, PAGE_FILLING))
+			break;
+	}
+	return n;
+}
+
+static void settle_absent(struct vpager_region *region, size_t page, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		page_settle(&region->table, page + i, PAGE_ABSENT, 0, 0);
+	region_settled(region);
+}
+
+/* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
+static struct vpager_store *source_of(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset)
+{
+	uint64_t at = (uint64_t)page << region->page_shift;
+
+	if (word & PAGE_SWAPPED) {
+		*offset = at;
+		return region_swap(region);
+	}
+	*offset = region->store_offset + at;
+	return at < region->stored_bytes ? region->store : NULL;
+}
+
+static int read_run(struct vpager_region *region, size_t page, size_t n)
+{
+	page_word *word = &region->table.word[page];
+	uint32_t seen = page_load(word);
+	size_t len = n << region->page_shift;
+	uint64_t offset;
+	struct vpager_store *source = source_of(region, page, seen, &offset);
+	int err;
+
+	if (!source)
+		return 0; /* fresh frames are zeros */
+	if (!(seen & PAGE_SWAPPED) && len > region->stored_bytes - (page << region->page_shift))
+		len = region->stored_bytes - (page << region->page_shift);
+	err = store_read(source, offset, region->engine->frame(region, page), len, word, word + (n - 1));
+	if (err) {
+		count(&region->counters.fill_errors, 1);
+		region->engine->abandon(region, page, n);
+	} else {
+		count(&region->counters.fills, 1);
+	}
+	return err;
+}
+
+/* The first page becomes visible for the access, the others for reading.  The first comes last: what an error leaves behind
+ * can then be read at most, and is safely taken for hidden. */
+static int publish(struct vpager_region *region, size_t page, size_t n, enum page_state first)
+{
+	uint32_t word = page_load(&region->table.word[page]);
+	int err = 0;
+
+	if (first == PAGE_READABLE)
+		return region->engine->publish(region, page, n, page_prot(word, PAGE_READABLE));
+	if (n > 1)
+		err = region->engine->publish(region, page + 1, n - 1, page_prot(word, PAGE_READABLE));
+	return err ? err : region->engine->publish(region, page, 1, page_prot(word, first));
+}
+
+static void settle_filled(struct vpager_region *region, size_t page, size_t n, enum page_state first, bool shown)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!shown)
+			page_settle(&region->table, page + i, PAGE_HIDDEN, 0, 0);
+		else
+			settle_shown(region, page + i, page_load(&region->table.word[page + i]), i == 0 ? first : PAGE_READABLE);
+	}
+	count(&region->counters.fill_pages, n);
+	region_settled(region);
+}
+
+static enum filled fail(struct vpager_region *region, size_t page, int err, int *error)
+{
+	page_settle_failed(&region->table, page, err);
+	region_settled(region);
+	*error = err;
+	return FILL_FAILED;
+}
+
+void fill_release(const struct request *request)
+{
+	settle_absent(request->region, request->page, request->n);
+}
+
+/* Lets go of all but the first page. */
+static void alone(struct request *request)
+{
+	settle_absent(request->region, request->page + 1, request->n - 1);
+	request->n = 1;
+}
+
+enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error)
+{
+	struct vpager_region *region = request->region;
+	size_t page = request->page;
+	enum page_state first = request->access == VPAGER_ACCESS_WRITE ? PAGE_WRITABLE : PAGE_READABLE;
+	enum room room = reclaim_room(region, request->n, may_run, ticket);
+	bool shown;
+	int err;
+
+	if (room != ROOM_MADE && request->n > 1) {
+		alone(request);
+		room = reclaim_room(region, 1, may_run, ticket);
+	}
+	if (room == ROOM_NEEDS_WORKER)
+		return FILL_NEEDS_WORKER;
+	if (room == ROOM_BUSY) {
+		settle_absent(region, page, 1);
+		return FILL_WAIT;
+	}
+	if (room == ROOM_NONE)
+		return fail(region, page, -ENOMEM, error);
+
+	err = read_run(region, page, request->n);
+	if (err && request->n > 1) {
+		/* what was only read ahead is absent again; the page that is wanted is read alone */
+		reclaim_return(region, request->n - 1);
+		alone(request);
+		err = read_run(region, page, 1);
+	}
+	if (err) {
+		reclaim_return(region, 1);
+		return fail(region, page, err, error);
+	}
+	shown = gate_enter(&region->gate);
+	if (!shown) {
+		*ticket = wait_prepare(&region->gate);
+		settle_filled(region, page, request->n, first, false);
+		return FILL_WAIT;
+	}
+	err = publish(region, page, request->n, first);
+	settle_filled(region, page, request->n, first, err == 0);
+	gate_leave(&region->gate);
+	*error = err;
+	return err ? FILL_FAILED : FILLED;
+}
+
+static enum outcome hand_over(struct request *request, struct attempt *attempt)
+{
+	struct wait_ticket space = wait_prepare(requests_space());
+
+	if (__atomic_load_n(&workers.live, __ATOMIC_ACQUIRE) == 0) { /* a fork child that could make none */
+		fill_release(request);
+		attempt->fault->error = -EDEADLK;
+		return OUTCOME_FAILED;
+	}
+	object_hold(&request->region->object); /* the worker's */
+	if (!page_await(&request->region->table.word[request->page], &attempt->ticket))
+		__builtin_trap(); /* it is claimed, by us */
+	if (requests_put(request))
+		return OUTCOME_WAIT;
+	object_release(&request->region->object);
+	fill_release(request);
+	attempt->ticket = space;
+	return OUTCOME_WAIT;
+}
+
+enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
+{
+	struct readahead ahead = readahead_begin(region, page);
+	struct request request = {.region = region, .page = page, .access = attempt->fault->access};
+	struct vpager_store *source;
+	uint32_t like = seen;
+	uint64_t offset;
+	int error = 0;
+
+	if (seen & PAGE_ARMED)
+		request.access = VPAGER_ACCESS_READ; /* the write barrier is asked when the page is here */
+	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
+		return OUTCOME_RESOLVED; /* somebody was faster: look again */
+	request.n = fill_claim_ahead(region, page, like, ahead.window);
+	readahead_advance(&ahead, page, request.n);
+	source = source_of(region, page, like, &offset);
+	if (source && source->ops.read_in == VPAGER_CALL_WORKER)
+		return hand_over(&request, attempt);
+	switch (fill_run(&request, VPAGER_CALL_HANDLER, &attempt->ticket, &error)) {
+	case FILLED:
+		return OUTCOME_RESOLVED;
+	case FILL_WAIT:
+		return OUTCOME_WAIT;
+	case FILL_NEEDS_WORKER:
+		return hand_over(&request, attempt);
+	default:
+		attempt->fault->error = error;
+		return OUTCOME_FAILED;
+	}
+}

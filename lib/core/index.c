@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The radix tree behind index.h.  A slot holds 0, an object, or a node (low bit set).
+ *
+ *      root[512] -> node[512] -> ... -> node[512] -> object         9 bits of the page number each, from the top
+ *
+ * An object's range never overlaps another's, so a slot that holds an object never has to be split; a slot that holds a node
+ * keeps it, and a range that covers the slot is written into the node's slots instead. */
+#include "index.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include "sys.h"
+
+#define PAGE_SHIFT 12 /* the smallest page size of any CPU: finer than needed elsewhere, never wrong */
+#define LEVEL_BITS 9
+#define SLOTS (1u << LEVEL_BITS)
+/* 57 bits is the most a CPU of Debian's maps (x86_64 and riscv64 with five-level tables); 32-bit CPUs need 3 levels. */
+#define LEVELS (sizeof(uintptr_t) > 4 ? 5 : 3)
+#define NODE_TAG ((uintptr_t)1)
+#define SLAB_BYTES (64u << 10)
+
+struct node {
+	_Atomic(uintptr_t) slot[SLOTS];
+};
+
+static struct node root;
+static struct node *slab; /* nodes not yet used, under the runtime lock */
+static size_t slab_left;
+
+static struct node *slot_node(uintptr_t value)
+{
+	return (value & NODE_TAG) ? (struct node *)(value & ~NODE_TAG) : NULL;
+}
+
+static unsigned int slot_number(uintptr_t page, unsigned int level)
+{
+	return (page >> (LEVEL_BITS * level)) & (SLOTS - 1);
+}
+
+static struct object *lookup(uintptr_t address)
+{
+	uintptr_t page = address >> PAGE_SHIFT;
+	struct node *node = &root;
+
+	if (sizeof(uintptr_t) > 4 && (page >> (LEVEL_BITS * LEVELS)) != 0)
+		return NULL;
+	for (unsigned int level = LEVELS - 1;; level--) {
+		/* seq_cst: index_acquire's second look must not be satisfied before its count is visible */
+		uintptr_t value = __atomic_load_n(&node->slot[slot_number(page, level)], __ATOMIC_SEQ_CST);
+
+		node = slot_node(value);
+		if (!node)
+			return (struct object *)value;
+	}
+}
+
+struct object *index_acquire(uintptr_t address)
+{
+	struct object *object;
+
+	/* Count first, then look again.  index_remove clears the slots first, and index_drain
+	 * then looks at the count.  All four are seq_cst,
+	 * so one of the two sees the other: either we find the slot cleared, or the remover finds us counted. */
+	while ((object = lookup(address)) != NULL) {
+		__atomic_fetch_add(&object->users, 1, __ATOMIC_SEQ_CST);
+		if (lookup(address) == object)
+			break;
+		object_release(object);
+	}
+	return object;
+}
+
+void object_hold(struct object *object)
+{
+	__atomic_fetch_add(&object->users, 1, __ATOMIC_SEQ_CST); /* before a look at whether it is still alive */
+}
+
+void object_release(struct object *object)
+{
+	/* seq_cst, the load too: the last user and the remover must not both miss each other */
+	if (__atomic_sub_fetch(&object->users, 1, __ATOMIC_SEQ_CST) == 0 &&
+	    __atomic_load_n(&object->leaving, __ATOMIC_SEQ_CST))
+		wait_wake(object);
+}
+
+static struct node *node_create(void)
+{
+	if (slab_left == 0) {
+		void *fresh = sys_mmap(NULL, SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (sys_is_error(fresh))
+			return NULL;
+		slab = fresh;
+		slab_left = SLAB_BYTES / sizeof(struct node);
+	}
+	slab_left--;
+	return slab++;
+}
+
+/* Writes value to all slots that cover pages [first, last] under node, whose first page is `start`. */
+static int set_range(struct node *node, unsigned int level, uintptr_t start, uintptr_t first, uintptr_t last, uintptr_t value)
+{
+	uintptr_t pages_per_slot = (uintptr_t)1 << (LEVEL_BITS * level);
+	unsigned int from = first > start ? slot_number(first, level) : 0;
+
+	for (unsigned int i = from; i < SLOTS; i++) {
+		uintptr_t slot_first = start + i * pages_per_slot, slot_last = slot_first + (pages_per_slot - 1);
+		_Atomic(uintptr_t) *slot = &node->slot[i];
+		struct node *child = slot_node(__atomic_load_n(slot, __ATOMIC_RELAXED)); /* only writers change it: the lock */
+
+		if (slot_first > last)
+			break;
+		if (!child && first <= slot_first && last >= slot_last) {
+			__atomic_store_n(slot, value, __ATOMIC_SEQ_CST);
+			continue;
+		}
+		if (!child) {
+			if (value == 0)
+				continue; /* an insertion that failed before it came here */
+			child = node_create();
+			if (!child)
+				return -ENOMEM;
+			__atomic_store_n(slot, (uintptr_t)child | NODE_TAG, __ATOMIC_SEQ_CST);
+		}
+		int err = set_range(child, level - 1, slot_first, first, last, value);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int object_set(const struct object *object, uintptr_t value)
+{
+	if (object->span == 0)
+		return 0;
+
+	uintptr_t first = object->base >> PAGE_SHIFT;
+	uintptr_t last = (object->base + (object->span - 1)) >> PAGE_SHIFT;
+
+	return set_range(&root, LEVELS - 1, 0, first, last, value);
+}
+
+int index_insert(struct object *object)
+{
+	int err;
+
+	if (sizeof(uintptr_t) > 4 && ((object->base + (object->span - 1)) >> PAGE_SHIFT >> (LEVEL_BITS * LEVELS)) != 0)
+		return -ENOMEM; /* no CPU of ours maps there */
+	err = object_set(object, (uintptr_t)object);
+	if (err)
+		(void)object_set(object, 0); /* clearing allocates nothing */
+	return err;
+}
+
+void index_remove(struct object *object)
+{
+	(void)object_set(object, 0);
+}
+
+void index_drain(struct object *object)
+{
+	__atomic_store_n(&object->leaving, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		struct wait_ticket ticket = wait_prepare(object);
+
+		if (__atomic_load_n(&object->users, __ATOMIC_SEQ_CST) == 0)
+			break;
+		wait_sleep(ticket);
+	}
+	__atomic_store_n(&object->leaving, 0, __ATOMIC_RELAXED); /* a wake more is harmless */
+}
+
+void index_forget_users(struct object *object)
+{
+	__atomic_store_n(&object->users, 0, __ATOMIC_RELAXED); /* one thread in the child */
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Landing pads: places prepared to be returned to when an access to managed memory cannot be satisfied.  Runs in the
+ * handler. */
+#ifndef VPAGER_CORE_LANDING_H
+#define VPAGER_CORE_LANDING_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <ucontext.h>
+#include "vpager.h"
+
+struct landing_pad;
+
+/* fn(arg) under a pad: its result, or the error of the fault that ended it, with the record in *out if that is not NULL.  The
+ * caller's signal mask is the one that faults in fn find, or out of interest. */
+int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out);
+
+/* The innermost pad that a fault with this context may land on, or NULL: one on the stack of the fault, above its stack
+ * pointer, with its canary whole. */
+struct landing_pad *landing_find(const ucontext_t *uc);
+_Noreturn void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const ucontext_t *uc);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A region as the core sees it.  Everything above the line is written before the region is in the index and constant while
+ * it lives; everything below is atomic.  Runs in the handler. */
+#ifndef VPAGER_CORE_REGION_H
+#define VPAGER_CORE_REGION_H
+
+#include "engine.h"
+#include "gate.h"
+#include "index.h"
+#include "page.h"
+#include "store.h"
+
+enum region_life {
+	REGION_FREE, /* nothing, or being built or torn down */
+	REGION_LIVE,
+	REGION_GONE /* the parent's, in a fork child */
+};
+
+/* Memory held against a limit.  limit 0: none. */
+struct residency {
+	_Atomic(size_t) bytes;
+	size_t limit;
+	_Atomic(uint32_t) waiters; /* somebody sleeps until a page settles that was in the evictor's way */
+};
+
+extern struct residency residency_total; /* of all regions */
+
+struct region_counters {
+	_Atomic(uint64_t) faults, fills, fill_pages, writebacks, evictions, soft_faults, fill_errors, retries;
+	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
+	_Atomic(size_t) dirty_pages, swapped_pages;
+};
+
+/* One sequential run of faults: where it is expected next, and how many pages it gets then. */
+struct stream {
+	_Atomic(size_t) next;
+	_Atomic(uint32_t) window;
+};
+#define REGION_STREAMS 8
+
+#define REGION_RESERVE_PAGES 8 /* room that every thread needs to make progress: one instruction can need 4 pages at once */
+
+struct vpager_region {
+	struct object object;
+	const struct engine *engine;
+	size_t length;     /* as the caller gave it */
+	size_t page_bytes;
+	unsigned int page_shift;
+	uint32_t flags;    /* VPAGER_REGION_* */
+	struct vpager_store *store; /* NULL: zeros */
+	uint64_t store_offset;
+	size_t stored_bytes; /* of the region that the store has: beyond, pages start as zeros and are private */
+	struct vpager_store *swap; /* atomic: made when first needed, if no limit is set; page 0 is at its offset 0 */
+	size_t readahead_pages; /* most pages of one fill */
+	vpager_verdict_fn on_error, on_write;
+	void *ctx;
+	int frames_fd; /* the memory file, where this region's bytes are at frames_offset */
+	int64_t frames_offset;
+	size_t frames_bytes;
+	unsigned char *alias; /* the whole region a second time, always writable, never seen by the program */
+	void *metadata;
+	size_t metadata_bytes;
+	/* ------------------------------------------------------------------------------------------------ */
+	struct page_table table;
+	struct residency residency;
+	struct gate gate;
+	_Atomic(uint32_t) life;
+	_Atomic(size_t) hand;           /* the evictor's place */
+	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
+	_Atomic(size_t) pinned_pages;
+	_Atomic(uint32_t) advice;
+	_Atomic(uint32_t) next_stream;
+	struct stream streams[REGION_STREAMS];
+	struct region_counters counters;
+};
+
+static inline struct vpager_region *region_of(struct object *object)
+{
+	return (struct vpager_region *)object;
+}
+
+static inline struct vpager_store *region_swap(const struct vpager_region *region)
+{
+	return __atomic_load_n(&region->swap, __ATOMIC_ACQUIRE);
+}
+
+static inline void count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED); /* read by nobody who orders anything by it */
+}
+
+static inline uintptr_t region_page_address(const struct vpager_region *region, size_t page)
+{
+	return region->object.base + (page << region->page_shift);
+}
+
+/* Dirty bytes of the page never go to the store. */
+static inline bool region_page_private(const struct vpager_region *region, size_t page)
+{
+	return (region->flags & VPAGER_REGION_PRIVATE) || (page << region->page_shift) >= region->stored_bytes;
+}
+
+/* The regions' memory: fixed-size, reused, never unmapped, so that the evictor and stale users may look at any of it. */
+struct vpager_region *region_slot(size_t i); /* i < region_slots() */
+size_t region_slots(void);
+struct vpager_region *region_slot_take(void); /* a FREE one, under the runtime lock; NULL: no memory */
+
+/* One attempt to bring a page in or open it for an access: all that can be done without sleeping.  The caller holds a
+ * reference to the region. */
+struct attempt {
+	struct vpager_fault *fault; /* the access; error is set for OUTCOME_FAILED */
+	bool waited;                /* it has slept for this page, so an error left there is its own */
+	bool unsure;                /* it may be a write although the record does not say so */
+	struct wait_ticket ticket;  /* for OUTCOME_WAIT */
+};
+enum outcome region_attempt(struct vpager_region *region, size_t page, struct attempt *attempt);
+
+/* fill.c: an absent page, with those after it that are read ahead.  *seen: its word as the caller found it. */
+enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt);
+/* Fills and settles the pages of a request.  may_run: which store code may run here. */
+enum filled {
+	FILLED,
+	FILL_WAIT,         /* they are absent again; sleep on *ticket and try again */
+	FILL_NEEDS_WORKER, /* still claimed; request->n may have become smaller */
+	FILL_FAILED        /* absent, with the error in the page's word; *error too */
+};
+struct request;
+enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error);
+/* Claims absent pages after `page`, which the caller has claimed when its word was `like`, as far as one read can bring them in
+ * together; how many with it. */
+size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most);
+void fill_release(const struct request *request); /* its pages are absent again */
+/* The owner settles a page that is shown as `to` from now on; before: its word before the claim. */
+void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
+
+/* The prot that a settled page in this state has. */
+int page_prot(uint32_t word, enum page_state state);
+
+enum outcome region_fault(struct object *object, struct vpager_fault *fault, const ucontext_t *uc, bool waited,
+                          struct wait_ticket *ticket);
+
+/* reclaim.c: room for n pages more, under the region's limit and the total one. */
+enum room {
+	ROOM_MADE,
+	ROOM_BUSY,         /* others are at work on what could go: sleep on *ticket */
+	ROOM_NEEDS_WORKER, /* store code would have to run that may not run here */
+	ROOM_NONE
+};
+enum room reclaim_room(struct vpager_region *region, size_t n, enum vpager_call_context may_run, struct wait_ticket *ticket);
+void reclaim_return(struct vpager_region *region, size_t n);
+/* Writes back one run of dirty pages from `page` on, at most `most`; *done: how many.  0, or the store's error.  0 and *done
+ * 0: the page is not dirty, or claimed. */
+int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t *done);
+/* Gives a clean page back.  -EAGAIN: it is not clean, pinned, claimed, or the gate is closed.  Else why the kernel refused. */
+int reclaim_evict(struct vpager_region *region, size_t page);
+void region_settled(struct vpager_region *region); /* a page settled: those who wait for room look again */
+
+/* vma.c: mappings are limited (vm.max_map_count); isolated pages cost two each. */
+void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot); /* a run that was and is uniform */
+/* Hides up to n isolated, cold pages anywhere; the number hidden. */
+size_t vma_relieve(struct vpager_region *first, size_t n);
+size_t vma_count(const struct vpager_region *region); /* of one region, now */
+extern _Atomic(size_t) vma_used;
+extern size_t vma_limit;
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a region does about a fault: demand paging and the opening of pages for writing.  Runs in the handler.  Which state a
+ * page is in decides what happens; whether the access was a write only saves a second fault. */
+#include "region.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include "arch/arch.h"
+#include "landing.h"
+#include "thread.h"
+
+#define REPEATS_FOREIGN 16 /* the same fault on a visible page that often: whatever raises it, it is not ours */
+
+int page_prot(uint32_t word, enum page_state state)
+{
+	int prot = PROT_READ;
+
+	if (state != PAGE_READABLE && state != PAGE_WRITABLE)
+		return PROT_NONE;
+	if (state == PAGE_WRITABLE)
+		prot |= PROT_WRITE;
+	if (word & PAGE_EXECUTABLE)
+		prot |= PROT_EXEC;
+	return prot;
+}
+
+static bool may_write(const struct vpager_region *region, uint32_t word)
+{
+	return !(region->flags & VPAGER_REGION_READ_ONLY) && !(word & PAGE_DENY_WRITE);
+}
+
+static enum outcome fail(struct attempt *attempt, int error)
+{
+	attempt->fault->error = error;
+	return OUTCOME_FAILED;
+}
+
+/* The state in which a page is shown for this access. */
+static enum page_state shown_as(const struct vpager_region *region, uint32_t word, enum vpager_access access)
+{
+	if (access == VPAGER_ACCESS_WRITE)
+		return PAGE_WRITABLE;
+	/* Written before and not watched since: opening it now saves the write's fault and tells nothing untrue. */
+	if ((word & PAGE_DIRTY) && (word & PAGE_WRITTEN) && !(word & PAGE_ARMED) && may_write(region, word))
+		return PAGE_WRITABLE;
+	return PAGE_READABLE;
+}
+
+void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)
+{
+	if (to == PAGE_WRITABLE) {
+		if (!(before & PAGE_DIRTY))
+			__atomic_fetch_add(&region->counters.dirty_pages, 1, __ATOMIC_RELAXED);
+		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED, PAGE_ARMED);
+	} else {
+		page_settle(&region->table, page, to, PAGE_ACCESSED, 0);
+	}
+}
+
+/* Asks the program's write barrier, if this write is one that it wants to see. */
+static enum outcome ask_on_write(struct vpager_region *region, uint32_t word, struct attempt *attempt)
+{
+	enum vpager_verdict verdict = VPAGER_VERDICT_OPEN;
+
+	if ((word & PAGE_ARMED) && region->on_write)
+		verdict = region->on_write(region->ctx, attempt->fault);
+	if (verdict == VPAGER_VERDICT_OPEN)
+		return OUTCOME_RESOLVED;
+	if (verdict != VPAGER_VERDICT_RETRY)
+		return fail(attempt, -EACCES);
+	thread_self.repeats = 0; /* it comes back because the program says so */
+	return OUTCOME_WAIT;
+}
+
+/* A page whose bytes are here becomes visible as `to`.  Also for one that is visible as that already: reclaim by the kernel
+ * takes mappings away without asking us, and applying the engine again is the cure. */
+static enum outcome show(struct vpager_region *region, size_t page, uint32_t seen, enum page_state to, struct attempt *attempt)
+{
+	uint32_t before = seen;
+	int err;
+
+	if (to == PAGE_WRITABLE && page_state(seen) != PAGE_WRITABLE) {
+		enum outcome asked = ask_on_write(region, seen, attempt);
+
+		if (asked == OUTCOME_WAIT)
+			return OUTCOME_RESOLVED; /* the instruction runs again */
+		if (asked != OUTCOME_RESOLVED)
+			return asked;
+	}
+	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING))
+		return OUTCOME_RESOLVED; /* somebody was faster: look again */
+	if (!gate_enter(&region->gate)) {
+		page_settle(&region->table, page, page_state(before), 0, 0);
+		attempt->ticket = wait_prepare(&region->gate);
+		return gate_is_closed(&region->gate) ? OUTCOME_WAIT : OUTCOME_RESOLVED;
+	}
+	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), page_prot(before, to));
+	if (err)
+		page_settle(&region->table, page, page_state(before), 0, 0);
+	else
+		settle_shown(region, page, before, to);
+	gate_leave(&region->gate);
+	region_settled(region);
+	if (err)
+		return fail(attempt, err);
+	if (page_state(before) == PAGE_HIDDEN)
+		count(&region->counters.soft_faults, 1);
+	return OUTCOME_RESOLVED;
+}
+
+/* Whether the access is allowed at all.  An access of unknown kind to a page that can be read already must be a write. */
+static bool allowed(const struct vpager_region *region, uint32_t word, const struct attempt *attempt)
+{
+	enum vpager_access access = attempt->fault->access;
+
+	if (word & PAGE_DENY_READ)
+		return false;
+	if (access == VPAGER_ACCESS_EXEC)
+		return word & PAGE_EXECUTABLE;
+	if (access == VPAGER_ACCESS_WRITE || (attempt->unsure && page_state(word) == PAGE_READABLE))
+		return may_write(region, word);
+	return true;
+}
+
+enum outcome region_attempt(struct vpager_region *region, size_t page, struct attempt *attempt)
+{
+	page_word *word = &region->table.word[page];
+	enum vpager_access access = attempt->fault->access;
+	uint32_t seen = page_load(word);
+
+	if (page_claimed(seen)) {
+		count(&region->counters.retries, 1);
+		return page_await(word, &attempt->ticket) ? OUTCOME_WAIT : OUTCOME_RESOLVED;
+	}
+	if (attempt->waited && (seen & PAGE_FAILED))
+		return fail(attempt, -(int)(seen >> PAGE_PIN_SHIFT));
+	if (!allowed(region, seen, attempt))
+		return fail(attempt, -EACCES);
+	switch (page_state(seen)) {
+	case PAGE_ABSENT:
+		return fill_absent(region, page, seen, attempt);
+	case PAGE_HIDDEN:
+		return show(region, page, seen, shown_as(region, seen, access), attempt);
+	case PAGE_READABLE:
+		if (access == VPAGER_ACCESS_WRITE || attempt->unsure)
+			return show(region, page, seen, PAGE_WRITABLE, attempt);
+		return show(region, page, seen, PAGE_READABLE, attempt);
+	default:
+		return show(region, page, seen, PAGE_WRITABLE, attempt);
+	}
+}
+
+/* What the page's state says about the fault, which outweighs what the kernel said.  Permission comes first. */
+static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool unsure, bool denied)
+{
+	if (denied && fault->access == VPAGER_ACCESS_EXEC) {
+		fault->reason = VPAGER_FAULT_EXECUTE_NO_EXECUTE;
+	} else if (denied && fault->access == VPAGER_ACCESS_WRITE) {
+		fault->reason = VPAGER_FAULT_WRITE_TO_READ_ONLY;
+	} else if (denied && !page_visible(word)) {
+		fault->reason = VPAGER_FAULT_PROTECTION_VIOLATION;
+	} else if (!page_visible(word)) {
+		fault->reason = VPAGER_FAULT_NOT_PRESENT;
+	} else if (fault->access == VPAGER_ACCESS_UNKNOWN && unsure && page_state(word) == PAGE_READABLE) {
+		fault->access = VPAGER_ACCESS_WRITE;
+		fault->evidence = VPAGER_EVIDENCE_PAGE_STATE;
+		fault->was_write = true;
+		fault->reason = VPAGER_FAULT_WRITE_TO_READ_ONLY;
+	}
+}
+
+/* How often this very fault came back while the page was visible. */
+static uint32_t repeats(const struct vpager_fault *fault, uint32_t word)
+{
+	struct thread *self = &thread_self;
+
+	if (!page_visible(word) || self->last_pc != fault->instruction_pointer || self->last_address != fault->faulting_address)
+		self->repeats = 0;
+	else
+		self->repeats++;
+	self->last_pc = fault->instruction_pointer;
+	self->last_address = fault->faulting_address;
+	return self->repeats;
+}
+
+/* An access of unknown kind to a page that can be read is a write, or has just been overtaken by another thread: where
+ * writing is forbidden, only the second time it is taken for one.  A CPU or an emulator that calls a write a read would bring
+ * it back for ever, hence the doubt about reads. */
+static bool may_be_write(const struct vpager_region *region, enum vpager_access access, uint32_t word, uint32_t again)
+{
+	if (access == VPAGER_ACCESS_UNKNOWN)
+		return may_write(region, word) || again >= 2;
+	return access == VPAGER_ACCESS_READ && may_write(region, word) && again >= 2;
+}
+
+static enum outcome failed(struct vpager_region *region, const struct vpager_fault *fault, const ucontext_t *uc)
+{
+	if (region->on_error && !landing_find(uc) && region->on_error(region->ctx, fault) == VPAGER_VERDICT_RETRY)
+		return OUTCOME_RESOLVED;
+	return OUTCOME_FAILED;
+}
+
+enum outcome region_fault(struct object *object, struct vpager_fault *fault, const ucontext_t *uc, bool waited,
+                          struct wait_ticket *ticket)
+{
+	struct vpager_region *region = region_of(object);
+	size_t page = (fault->faulting_address - object->base) >> region->page_shift;
+	struct attempt attempt = {.fault = fault, .waited = waited};
+	enum outcome outcome;
+	uint32_t word, again;
+
+	fault->origin = VPAGER_ORIGIN_REGION;
+	fault->object = region;
+	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE) { /* set before any other thread exists */
+		fault->error = -ESTALE;
+		return OUTCOME_FAILED;
+	}
+	word = page_load(&region->table.word[page]);
+	if (waited && page_visible(word))
+		return OUTCOME_RESOLVED; /* what we slept for */
+	again = waited ? 0 : repeats(fault, word);
+	if (again >= REPEATS_FOREIGN)
+		return OUTCOME_FOREIGN;
+	attempt.unsure = may_be_write(region, fault->access, word, again);
+	if (!waited) {
+		classify_by_page(fault, word, attempt.unsure, !allowed(region, word, &attempt));
+		count(&region->counters.faults, 1);
+		count(&region->counters.reasons[fault->reason], 1);
+	}
+	if (page_visible(word) && again == 0 && !attempt.unsure && fault->access != VPAGER_ACCESS_WRITE &&
+	    !(fault->access == VPAGER_ACCESS_EXEC && !(word & PAGE_EXECUTABLE))) {
+		count(&region->counters.retries, 1);
+		return OUTCOME_RESOLVED; /* another thread just showed it */
+	}
+	outcome = region_attempt(region, page, &attempt);
+	*ticket = attempt.ticket;
+	return outcome == OUTCOME_FAILED ? failed(region, fault, uc) : outcome;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The store over borrowed bytes: its read, which runs in the handler. */
+#include <string.h>
+#include "store.h"
+
+int memory_store_read(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	const struct memory_store *memory = ctx;
+	size_t n = 0;
+
+	if (offset < memory->length) {
+		n = memory->length - (size_t)offset;
+		n = n < len ? n : len;
+		memcpy(buf, memory->bytes + offset, n);
+	}
+	memset((char *)buf + n, 0, len - n);
+	return 0;
+}

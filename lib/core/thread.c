@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one thread-local variable of the library. */
+#include "thread.h"
+
+__thread struct thread thread_self;

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Mappings: the kernel allows vm.max_map_count of them in a process, and an engine that protects single pages makes two for
+ * each page that differs from both neighbours.  Near our share of the limit, isolated pages that are cold are hidden again:
+ * their bytes stay, the next touch is a soft fault, and the mapping merges with its neighbours.  Hiding an isolated page never
+ * splits a mapping, so it works at the limit too.  Runs in the handler. */
+#include <sys/mman.h>
+#include "region.h"
+
+#define RELIEF_PAGES 4u     /* hidden by each fault beyond the limit: more than it can add */
+#define RECOUNT_EVERY 4096u /* faults beyond the limit */
+
+_Atomic(size_t) vma_used;
+size_t vma_limit = 65530 / 4 * 3;
+
+static int visible_prot(const struct vpager_region *region, size_t page)
+{
+	uint32_t word;
+
+	if (page >= region->table.pages) /* also page -1: the region's ends border on something else */
+		return -1;
+	word = page_load(&region->table.word[page]);
+	return page_visible(word) ? page_prot(word, page_state(word)) : PROT_NONE;
+}
+
+/* Borders between differing neighbours, around a run. */
+static int borders(int left, int run, int right)
+{
+	return (left >= 0 && left != run) + (right >= 0 && right != run);
+}
+
+size_t vma_count(const struct vpager_region *region)
+{
+	size_t used = 2; /* the region and its alias */
+
+	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages;
+	     page = page_table_next(&region->table, page + 1)) {
+		int prot = visible_prot(region, page);
+
+		if (prot == PROT_NONE)
+			continue;
+		used += visible_prot(region, page - 1) == PROT_NONE;
+		used += borders(-1, prot, visible_prot(region, page + 1));
+	}
+	return used;
+}
+
+/* Runs fn on every living region but one, until it has done n. */
+static size_t for_others(const struct vpager_region *but, size_t (*fn)(struct vpager_region *region, size_t left), size_t n)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < region_slots() && done < n; i++) {
+		struct vpager_region *region = region_slot(i);
+
+		/* the reference keeps a living region from being torn down; it is taken before the look */
+		object_hold(&region->object);
+		if (region != but && __atomic_load_n(&region->life, __ATOMIC_SEQ_CST) == REGION_LIVE)
+			done += fn(region, n - done);
+		object_release(&region->object);
+	}
+	return done;
+}
+
+static size_t count_one(struct vpager_region *region, size_t left)
+{
+	(void)left;
+	return vma_count(region);
+}
+
+void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot)
+{
+	static _Atomic(uint32_t) beyond;
+	int left = visible_prot(region, page - 1), right = visible_prot(region, page + n);
+	int delta = borders(left, to_prot, right) - borders(left, from_prot, right);
+	/* An estimate: neighbours may change at this moment.  The recount takes the drift out. */
+	size_t used = __atomic_add_fetch(&vma_used, (size_t)delta, __ATOMIC_RELAXED);
+
+	if (delta <= 0 || used <= vma_limit)
+		return;
+	if (__atomic_fetch_add(&beyond, 1, __ATOMIC_RELAXED) % RECOUNT_EVERY == 0) {
+		__atomic_store_n(&vma_used, for_others(NULL, count_one, SIZE_MAX), __ATOMIC_RELAXED);
+		if (__atomic_load_n(&vma_used, __ATOMIC_RELAXED) <= vma_limit)
+			return;
+	}
+	vma_relieve(region, RELIEF_PAGES);
+}
+
+static bool isolated(const struct vpager_region *region, size_t page)
+{
+	return visible_prot(region, page - 1) <= PROT_NONE && visible_prot(region, page + 1) <= PROT_NONE;
+}
+
+static bool hide(struct vpager_region *region, size_t page)
+{
+	page_word *word = &region->table.word[page];
+	uint32_t seen = page_load(word), before = seen;
+	int err;
+
+	if (!page_visible(seen) || page_pins(seen) || !isolated(region, page))
+		return false;
+	if (seen & PAGE_ACCESSED) {
+		page_flags(word, 0, PAGE_ACCESSED);
+		return false;
+	}
+	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING))
+		return false;
+	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
+	page_settle(&region->table, page, err ? page_state(before) : PAGE_HIDDEN, 0, 0);
+	region_settled(region);
+	return !err;
+}
+
+static size_t relieve(struct vpager_region *region, size_t n)
+{
+	size_t at = __atomic_load_n(&region->vma_hand, __ATOMIC_RELAXED), hidden = 0;
+
+	for (unsigned int round = 0; round < 3 && hidden < n;) {
+		size_t page = page_table_next(&region->table, at);
+
+		if (page == region->table.pages) {
+			at = 0;
+			round++;
+			continue;
+		}
+		at = page + 1;
+		hidden += hide(region, page);
+	}
+	__atomic_store_n(&region->vma_hand, at, __ATOMIC_RELAXED);
+	return hidden;
+}
+
+size_t vma_relieve(struct vpager_region *first, size_t n)
+{
+	size_t hidden = relieve(first, n);
+
+	return hidden == n ? n : hidden + for_others(first, relieve, n - hidden);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fork.  The child has one thread, no workers, and none of the regions' mappings (they are MADV_DONTFORK): before anything of
+ * the program runs there, every region's addresses are covered, so that nothing else is ever found at them.  A region without
+ * VPAGER_REGION_FORK stays covered, and touching it is a fault with a clear error.  One with it becomes the child's own:
+ *
+ *      parent, before      gate closed, everything hidden; the page words that the child inherits are the cut
+ *      child               copies present pages from the parent's memory file, and swapped ones, into its own
+ *      parent, after       waits until the child is done (its end of a pipe closes), opens the gate
+ *
+ * Only a raw clone system call does not come by here: its child finds holes. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include "core/nested.h"
+#include "core/region.h"
+#include "core/thread.h"
+#include "region_map.h"
+#include "runtime.h"
+#include "space.h"
+#include "worker.h"
+
+static struct {
+	int pipe[2];  /* the parent reads; its end comes when the child is done, or was never made.  -1: no copies */
+	bool closed;  /* gates are */
+	arch_sigset_t open;
+} forking;
+
+static bool inherits(const struct vpager_region *region)
+{
+	return __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
+}
+
+/* Hides the region but for pinned pages.  The page words do not hear of it: a fault on a page that should be visible shows it
+ * again, when the gate lets it. */
+static int hide_all(struct vpager_region *region)
+{
+	for (size_t page = 0, end; page < region->table.pages; page = end + 1) {
+		int err = 0;
+
+		for (end = page; end < region->table.pages; end++)
+			if (__atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) == 0)
+				end = region->table.pages - 1;
+			else if (page_pins(page_load(&region->table.word[end])))
+				break;
+		if (end > page)
+			err = region->engine->protect(region, page, end - page, PROT_NONE, PROT_NONE);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void before_fork(void)
+{
+	int err = 0;
+
+	runtime_lock();
+	signals_close(&forking.open);
+	forking.closed = false;
+	forking.pipe[0] = forking.pipe[1] = -1;
+	for (size_t i = 0; i < region_slots(); i++) {
+		struct vpager_region *region = region_slot(i);
+
+		if (!inherits(region))
+			continue;
+		gate_close(&region->gate);
+		forking.closed = true;
+		err = err ? err : hide_all(region);
+	}
+	/* Without the cut, or a way to wait for the child, there are no copies: a clear fault is better than a torn page. */
+	if (forking.closed && !err && pipe2(forking.pipe, O_CLOEXEC) < 0)
+		forking.pipe[0] = forking.pipe[1] = -1;
+}
+
+static void in_parent(void)
+{
+	char byte;
+
+	if (forking.pipe[0] >= 0) {
+		close(forking.pipe[1]);
+		while (read(forking.pipe[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		close(forking.pipe[0]);
+	}
+	for (size_t i = 0; forking.closed && i < region_slots(); i++)
+		if (inherits(region_slot(i)))
+			gate_open(&region_slot(i)->gate);
+	signals_restore(&forking.open);
+	runtime_unlock();
+}
+
+/* ---- in the child ---- */
+
+static void become_gone(struct vpager_region *region)
+{
+	region->frames_bytes = 0;
+	__atomic_store_n(&region->life, REGION_GONE, __ATOMIC_RELAXED); /* the only thread */
+}
+
+struct parents {
+	const unsigned char *bytes; /* its memory, seen through the inherited descriptor */
+	struct page_table table;    /* as it was at the cut */
+	struct vpager_store *swap;
+	void *metadata;
+	size_t metadata_bytes;
+	unsigned char *page; /* room for one */
+};
+
+static const uint32_t absent_flags = PAGE_SWAPPED | PAGE_ARMED | PAGE_WRITTEN | PAGE_DENY_READ | PAGE_DENY_WRITE | PAGE_EXECUTABLE;
+static const uint32_t present_flags =
+    PAGE_DIRTY | PAGE_ARMED | PAGE_WRITTEN | PAGE_DENY_READ | PAGE_DENY_WRITE | PAGE_EXECUTABLE;
+
+/* One page as it was at the cut.  A page that was coming in is absent; any other claim left the bytes where they were. */
+static int copy_page(struct vpager_region *region, size_t page, const struct parents *parents)
+{
+	uint32_t word = page_load(&parents->table.word[page]), seen = PAGE_ABSENT;
+	size_t at = page << region->page_shift;
+	bool present = page_state(word) != PAGE_ABSENT && page_state(word) != PAGE_FILLING;
+	int err = 0;
+
+	if (!present) {
+		if ((word & PAGE_SWAPPED) && !(word & PAGE_FAILED)) {
+			err = store_read(parents->swap, at, parents->page, region->page_bytes, NULL, NULL);
+			if (!err)
+				err = store_write(region->swap, at, parents->page, region->page_bytes, NULL, NULL);
+			__atomic_fetch_add(&region->counters.swapped_pages, 1, __ATOMIC_RELAXED);
+		}
+		page_flags(&region->table.word[page], word & absent_flags, 0);
+		return err;
+	}
+	memcpy(region->alias + at, parents->bytes + at, region->page_bytes);
+	if (word & PAGE_SWAPPED)
+		word |= PAGE_DIRTY; /* it is not in the child's swap */
+	if (word & PAGE_DIRTY)
+		__atomic_fetch_add(&region->counters.dirty_pages, 1, __ATOMIC_RELAXED);
+	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
+		return -EIO;
+	page_settle(&region->table, page, PAGE_HIDDEN, word & present_flags, 0);
+	__atomic_fetch_add(&region->residency.bytes, region->page_bytes, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&residency_total.bytes, region->page_bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int copy_pages(struct vpager_region *region, const struct parents *parents)
+{
+	int err = 0;
+
+	for (size_t page = 0; page < region->table.pages && !err; page++)
+		if (page_load(&parents->table.word[page]))
+			err = copy_page(region, page, parents);
+	return err;
+}
+
+/* The child's own memory, table and swap, at the same addresses. */
+static int rebuild(struct vpager_region *region, struct parents *parents)
+{
+	size_t span = region->object.span;
+	void *address = (void *)region->object.base;
+	void *bytes = mmap(NULL, span, PROT_READ, MAP_SHARED | MAP_NORESERVE, region->frames_fd, region->frames_offset);
+	int err;
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	parents->bytes = bytes;
+	parents->page = malloc(region->page_bytes);
+	if (!parents->page)
+		return -ENOMEM;
+	region->frames_bytes = 0;
+	region->flags |= VPAGER_REGION_PRIVATE;
+	region->residency.bytes = 0;
+	region->pinned_pages = 0;
+	region->counters.dirty_pages = 0;
+	region->counters.swapped_pages = 0;
+	region->swap = NULL;
+	err = region_table_create(region);
+	if (!err && parents->swap)
+		err = region_swap_create(&region->swap, span);
+	if (!err)
+		err = region_map(region, address, true);
+	if (!err)
+		err = copy_pages(region, parents);
+	return err;
+}
+
+static void drop_parents(const struct vpager_region *region, struct parents *parents)
+{
+	if (parents->bytes)
+		munmap((void *)(uintptr_t)parents->bytes, region->object.span);
+	if (parents->metadata)
+		munmap(parents->metadata, parents->metadata_bytes);
+	free(parents->page);
+}
+
+/* The parent's mappings are not here, so nothing is unmapped. */
+static void cover(struct vpager_region *region)
+{
+	region->alias = NULL;
+	if (region_cover(region) == 0)
+		return;
+	/* an earlier child handler of the program has mapped something there: it is not ours any more */
+	index_remove(&region->object);
+	region->object.base = region->object.span = 0;
+	become_gone(region);
+}
+
+static void inherit(struct vpager_region *region)
+{
+	struct parents parents = {
+	    .table = region->table,
+	    .swap = region->swap,
+	    .metadata = region->metadata,
+	    .metadata_bytes = region->metadata_bytes,
+	};
+
+	if (forking.pipe[1] < 0) {
+		become_gone(region);
+		return;
+	}
+	if (rebuild(region, &parents)) {
+		region_unmap(region);
+		cover(region);
+		become_gone(region);
+	}
+	drop_parents(region, &parents);
+}
+
+static void in_child(void)
+{
+	struct space_files *parents_files = space_leave();
+	bool workers_needed = false;
+
+	thread_self.is_worker = false;
+	workers_lost();
+	nested_reset();
+	__atomic_store_n(&residency_total.bytes, 0, __ATOMIC_RELAXED);
+	/* All addresses first: until then the program's next mapping could land in a hole. */
+	for (size_t i = 0; i < region_slots(); i++) {
+		struct vpager_region *region = region_slot(i);
+
+		index_forget_users(&region->object);
+		gate_reset(&region->gate);
+		if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) != REGION_LIVE)
+			continue;
+		cover(region);
+		if (!(region->flags & VPAGER_REGION_FORK))
+			become_gone(region);
+	}
+	for (size_t i = 0; i < region_slots(); i++)
+		if (inherits(region_slot(i))) {
+			inherit(region_slot(i));
+			workers_needed |= region_needs_workers(region_slot(i));
+		}
+	if (parents_files)
+		space_forget(parents_files);
+	if (forking.pipe[0] >= 0) {
+		close(forking.pipe[0]);
+		close(forking.pipe[1]);
+	}
+	if (workers_needed)
+		(void)workers_start(); /* without any, faults that need one say -EDEADLK */
+	signals_restore(&forking.open);
+	runtime_unlock();
+}
+
+static int registered;
+
+/* Early: child handlers run in the order of registration, and nothing else may map memory before ours has covered the holes. */
+__attribute__((constructor(101))) static void register_handlers(void)
+{
+	registered = -pthread_atfork(before_fork, in_parent, in_child);
+}
+
+int fork_setup(void)
+{
+	return registered;
+}

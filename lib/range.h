@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A range of a region's pages, as the program's calls name it. */
+#ifndef VPAGER_RANGE_H
+#define VPAGER_RANGE_H
+
+#include "core/arch/arch.h"
+#include "core/region.h"
+
+struct range {
+	size_t first, end; /* pages */
+};
+
+/* The pages that [off, off + len) touches.  -EINVAL: beyond the region.  -ESTALE: the parent's region. */
+int range_check(const struct vpager_region *region, size_t off, size_t len, struct range *out);
+
+/* Sleeps until somebody else's claim on the page is over, with the program's signals open meanwhile. */
+int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *open);
+
+#endif

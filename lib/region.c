@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Regions: creating and destroying them. */
+#include "region_map.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "core/export.h"
+#include "core/region.h"
+#include "core/requests.h"
+#include "runtime.h"
+#include "space.h"
+#include "worker.h"
+
+#define PAGE_BYTES_MOST ((size_t)2 << 20)
+#define READAHEAD_DEFAULT ((size_t)1 << 20)
+#define FLAGS (VPAGER_REGION_PRIVATE | VPAGER_REGION_READ_ONLY | VPAGER_REGION_FORK | VPAGER_REGION_NO_SWAP)
+
+/* ---- what the caller asked for ---- */
+
+static int check_length(struct vpager_region_options *o, uint64_t *store_length)
+{
+	*store_length = UINT64_MAX;
+	if (o->store) {
+		int err = vpager_store_length(o->store, store_length);
+
+		if (err == -ENOTSUP)
+			*store_length = UINT64_MAX;
+		else if (err)
+			return err;
+	}
+	if (o->length == 0) {
+		if (!o->store || *store_length == UINT64_MAX || o->store_offset >= *store_length)
+			return -EINVAL;
+		if (*store_length - o->store_offset > SIZE_MAX / 2)
+			return -EFBIG;
+		o->length = (size_t)(*store_length - o->store_offset);
+	}
+	if (o->length > SIZE_MAX / 2)
+		return -EFBIG;
+	return o->store_offset > INT64_MAX || o->length > INT64_MAX - o->store_offset ? -EOVERFLOW : 0;
+}
+
+static int check(struct vpager_region_options *o)
+{
+	size_t system = system_page_bytes();
+
+	if (o->page_bytes == 0)
+		o->page_bytes = system;
+	if (o->page_bytes < system || o->page_bytes > PAGE_BYTES_MOST || (o->page_bytes & (o->page_bytes - 1)))
+		return -EINVAL;
+	if (o->flags & ~(uint32_t)FLAGS || (uintptr_t)o->address % o->page_bytes)
+		return -EINVAL;
+	if (o->engine != VPAGER_ENGINE_AUTO && o->engine != VPAGER_ENGINE_MPROTECT)
+		return -EINVAL;
+	if ((o->flags & VPAGER_REGION_READ_ONLY) && !o->store)
+		return -EINVAL;
+	if (o->swap && ((o->flags & (VPAGER_REGION_FORK | VPAGER_REGION_NO_SWAP)) || !o->swap->ops.write))
+		return -EINVAL;
+	if (o->resident_limit_bytes && o->resident_limit_bytes / o->page_bytes < REGION_RESERVE_PAGES)
+		return -EINVAL;
+	if (residency_total.limit && residency_total.limit / o->page_bytes < REGION_RESERVE_PAGES)
+		return -EINVAL;
+	return 0;
+}
+
+static size_t readahead_pages(const struct vpager_region_options *o)
+{
+	size_t bytes = o->readahead_bytes ? o->readahead_bytes : READAHEAD_DEFAULT;
+	size_t limit = o->resident_limit_bytes, pages;
+
+	if (o->readahead_bytes == VPAGER_READAHEAD_NONE)
+		return 1;
+	if (residency_total.limit && (!limit || residency_total.limit < limit))
+		limit = residency_total.limit;
+	if (limit && bytes > limit / 4)
+		bytes = limit / 4; /* what was read ahead must not push out what is in use */
+	pages = bytes / o->page_bytes;
+	return pages ? pages : 1;
+}
+
+/* ---- swap ---- */
+
+struct swap_extent {
+	struct file_store file; /* first: the store's callbacks take it */
+	struct extent extent;
+};
+
+static void swap_close(void *ctx)
+{
+	struct swap_extent *swap = ctx;
+
+	space_free(SPACE_SWAP, &swap->extent);
+	free(swap);
+}
+
+int region_swap_create(struct vpager_store **out, size_t span)
+{
+	const struct vpager_store_ops ops = {
+	    .size = sizeof ops,
+	    .name = "swap",
+	    .read_in = VPAGER_CALL_HANDLER,
+	    .write_in = VPAGER_CALL_HANDLER,
+	    .read = file_store_read,
+	    .write = file_store_write,
+	    .close = swap_close,
+	};
+	struct swap_extent *swap = malloc(sizeof *swap);
+	int err;
+
+	if (!swap)
+		return -ENOMEM;
+	err = space_alloc(SPACE_SWAP, span, &swap->extent);
+	if (err) {
+		free(swap);
+		return err;
+	}
+	swap->file = (struct file_store){(uint64_t)swap->extent.offset, swap->extent.len, swap->extent.fd, false};
+	err = vpager_store_create(out, &ops, swap);
+	if (err)
+		swap_close(swap);
+	return err;
+}
+
+/* A region under a limit must be able to write its private pages when the limit is reached, which is inside a fault.  Others
+ * get their swap when vpager_region_evict asks for it. */
+static int first_swap(struct vpager_region *region, const struct vpager_region_options *o)
+{
+	if (o->swap) {
+		region->swap = vpager_store_ref(o->swap);
+		return 0;
+	}
+	if ((o->flags & (VPAGER_REGION_NO_SWAP | VPAGER_REGION_READ_ONLY)) || (!o->resident_limit_bytes && !residency_total.limit))
+		return 0;
+	if (!(region->flags & VPAGER_REGION_PRIVATE) && region->stored_bytes >= region->object.span)
+		return 0;
+	return region_swap_create(&region->swap, region->object.span);
+}
+
+/* ---- building ---- */
+
+static void describe(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
+{
+	uint64_t stored = o->store && store_length > o->store_offset ? store_length - o->store_offset : 0;
+
+	region->engine = &engine_mprotect;
+	region->length = o->length;
+	region->page_bytes = o->page_bytes;
+	region->page_shift = (unsigned int)__builtin_ctzl(o->page_bytes);
+	region->object.span = (o->length + o->page_bytes - 1) & ~(o->page_bytes - 1);
+	region->object.fault = region_fault;
+	region->flags = o->flags;
+	if (!o->store || !o->store->ops.write)
+		region->flags |= VPAGER_REGION_PRIVATE;
+	region->store = vpager_store_ref(o->store);
+	region->store_offset = o->store_offset;
+	region->stored_bytes = stored < o->length ? (size_t)stored : o->length;
+	region->residency.limit = o->resident_limit_bytes;
+	region->readahead_pages = readahead_pages(o);
+	region->on_error = o->on_error;
+	region->on_write = o->on_write;
+	region->ctx = o->ctx;
+}
+
+int region_table_create(struct vpager_region *region)
+{
+	size_t pages = region->object.span >> region->page_shift;
+
+	region->metadata_bytes = page_table_bytes(pages);
+	region->metadata = mmap(NULL, region->metadata_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	                        -1, 0);
+	if (region->metadata == MAP_FAILED) {
+		region->metadata = NULL;
+		return -errno;
+	}
+	page_table_init(&region->table, region->metadata, pages);
+	return 0;
+}
+
+bool region_needs_workers(const struct vpager_region *region)
+{
+	const struct vpager_store *store = region->store, *swap = region->swap;
+
+	return (store && (store->ops.read_in == VPAGER_CALL_WORKER || store->ops.write_in == VPAGER_CALL_WORKER)) ||
+	       (swap && (swap->ops.read_in == VPAGER_CALL_WORKER || swap->ops.write_in == VPAGER_CALL_WORKER));
+}
+
+/* Everything of a region that is in no index; the slot is free again at the end.  Under the runtime lock, but for the stores,
+ * whose close is the program's code: they come back in `stores` for the caller to let go of. */
+static void dismantle(struct vpager_region *region, struct vpager_store *stores[2])
+{
+	stores[0] = region->store;
+	stores[1] = region->swap;
+	region_unmap(region);
+	if (region->metadata)
+		munmap(region->metadata, region->metadata_bytes);
+	/* The object's counts stay: whoever looks at any slot counts itself there for a moment. */
+	region->object.base = 0;
+	region->object.span = 0;
+	memset((char *)region + sizeof region->object, 0, sizeof *region - sizeof region->object);
+}
+
+static int build(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
+{
+	int err;
+
+	describe(region, o, store_length);
+	err = region_table_create(region);
+	if (!err)
+		err = region_map(region, o->address, false);
+	if (!err)
+		err = first_swap(region, o);
+	if (!err && region_needs_workers(region))
+		err = workers_start();
+	if (!err)
+		err = index_insert(&region->object);
+	return err;
+}
+
+VPAGER_EXPORT int vpager_region_create(struct vpager_region **out, const struct vpager_region_options *options)
+{
+	struct vpager_region_options o;
+	struct vpager_store *stores[2] = {NULL, NULL};
+	struct vpager_region *region;
+	uint64_t store_length = 0;
+	int err;
+
+	if (!out)
+		return -EINVAL;
+	err = options_copy(&o, sizeof o, options);
+	if (!err)
+		err = runtime_start();
+	if (!err)
+		err = check(&o);
+	if (!err)
+		err = check_length(&o, &store_length);
+	if (err)
+		return err;
+	runtime_lock();
+	region = region_slot_take();
+	err = region ? build(region, &o, store_length) : -ENOMEM;
+	if (!err) {
+		__atomic_fetch_add(&vma_used, 2, __ATOMIC_RELAXED);
+		__atomic_store_n(&region->life, REGION_LIVE, __ATOMIC_SEQ_CST); /* whoever sees it sees all of the region */
+		*out = region;
+	} else if (region) {
+		dismantle(region, stores);
+	}
+	runtime_unlock();
+	vpager_store_unref(stores[0]);
+	vpager_store_unref(stores[1]);
+	return err;
+}
+
+VPAGER_EXPORT void *vpager_region_base(const struct vpager_region *region)
+{
+	return region ? (void *)region->object.base : NULL;
+}
+
+VPAGER_EXPORT size_t vpager_region_length(const struct vpager_region *region)
+{
+	return region ? region->length : 0;
+}
+
+/* ---- the end ---- */
+
+static int write_all_back(struct vpager_region *region, uint32_t flags)
+{
+	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE || (flags & VPAGER_DESTROY_DISCARD))
+		return 0;
+	return vpager_region_flush(region, 0, region->length);
+}
+
+VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t flags)
+{
+	struct vpager_store *stores[2];
+	int err;
+
+	if (!region)
+		return 0;
+	if (flags & ~VPAGER_DESTROY_DISCARD)
+		return -EINVAL;
+	if (__atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) > 0)
+		return -EBUSY;
+	err = write_all_back(region, flags);
+	if (err)
+		return err;
+
+	runtime_lock();
+	/* Before the wait for users, which whoever looks at life has made itself one of (seq_cst both). */
+	__atomic_store_n(&region->life, REGION_FREE, __ATOMIC_SEQ_CST);
+	index_remove(&region->object);
+	runtime_unlock();
+	index_drain(&region->object); /* a worker may be in the store's code for long: not under the lock */
+	runtime_lock();
+	reclaim_return(region, __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED) >> region->page_shift);
+	__atomic_fetch_sub(&vma_used, vma_count(region), __ATOMIC_RELAXED);
+	dismantle(region, stores);
+	runtime_unlock();
+	vpager_store_unref(stores[0]);
+	vpager_store_unref(stores[1]);
+	return 0;
+}

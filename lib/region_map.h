@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A region's address space and memory.  Under the runtime lock. */
+#ifndef VPAGER_REGION_MAP_H
+#define VPAGER_REGION_MAP_H
+
+#include "core/region.h"
+
+/* Takes memory and maps it at address (NULL: anywhere), everything hidden; over region_cover's mapping if covered.
+ * -EEXIST: the address is taken. */
+int region_map(struct vpager_region *region, void *address, bool covered);
+void region_unmap(struct vpager_region *region); /* also of a region that was not mapped to the end */
+/* In a fork child: nothing of the parent's mapping is there.  Covers the addresses so that nothing else gets them. */
+int region_cover(struct vpager_region *region);
+
+int region_table_create(struct vpager_region *region); /* all pages absent */
+bool region_needs_workers(const struct vpager_region *region);
+
+/* An extent of swap as a store. */
+int region_swap_create(struct vpager_store **out, size_t span);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the program asks of a range of pages: bring in, pin, write back, give back, forbid, watch.  Pages are claimed here as in
+ * a fault; while one is, the program's signal handlers are kept off this thread, since one that touched it would wait for us. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "core/entry.h"
+#include "core/export.h"
+#include "core/region.h"
+#include "core/requests.h"
+#include "core/sys.h"
+#include "range.h"
+#include "region_map.h"
+#include "runtime.h"
+#include "worker.h"
+
+int range_check(const struct vpager_region *region, size_t off, size_t len, struct range *out)
+{
+	if (!region || off > region->length || len > region->length - off)
+		return -EINVAL;
+	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE)
+		return -ESTALE;
+	out->first = off >> region->page_shift;
+	out->end = len ? ((off + len - 1) >> region->page_shift) + 1 : out->first;
+	return 0;
+}
+
+int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+{
+	struct wait_ticket ticket;
+	arch_sigset_t closed;
+	int err = 0;
+
+	if (page_await(&region->table.word[page], &ticket)) {
+		sys_sigmask(SIG_SETMASK, open, &closed);
+		err = entry_sleep(ticket);
+		sys_sigmask(SIG_SETMASK, &closed, NULL);
+	}
+	return err;
+}
+
+/* ---- bringing in ---- */
+
+/* Until the page can be read, or written to; *seen: its word then. */
+static int bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+{
+	struct vpager_fault access = {
+	    .size = sizeof access,
+	    .faulting_address = region_page_address(region, page),
+	    .access = write ? VPAGER_ACCESS_WRITE : VPAGER_ACCESS_READ,
+	    .evidence = VPAGER_EVIDENCE_PAGE_STATE,
+	    .was_write = write,
+	    .was_user_mode = true,
+	    .reason = write ? VPAGER_FAULT_WRITE_TO_READ_ONLY : VPAGER_FAULT_NOT_PRESENT,
+	    .origin = VPAGER_ORIGIN_REGION,
+	    .object = region,
+	};
+	struct attempt attempt = {.fault = &access};
+	arch_sigset_t closed;
+	enum outcome outcome;
+	int err;
+
+	for (;;) {
+		*seen = page_load(&region->table.word[page]);
+		if (page_state(*seen) == PAGE_WRITABLE || (!write && page_state(*seen) == PAGE_READABLE))
+			return 0;
+		outcome = region_attempt(region, page, &attempt);
+		if (outcome == OUTCOME_FAILED)
+			return access.error;
+		if (outcome != OUTCOME_WAIT)
+			continue;
+		sys_sigmask(SIG_SETMASK, open, &closed);
+		err = entry_sleep(attempt.ticket);
+		sys_sigmask(SIG_SETMASK, &closed, NULL);
+		attempt.waited = true;
+		if (err)
+			return err;
+	}
+}
+
+/* Whether so many pages can be held at once: each thread's reserve stays free. */
+static bool fits_limit(const struct residency *residency, const struct vpager_region *region, size_t pages)
+{
+	return !residency->limit || pages + REGION_RESERVE_PAGES <= residency->limit >> region->page_shift;
+}
+
+VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n)
+{
+	arch_sigset_t open;
+	struct range all;
+	uint32_t seen;
+	int err = range_check(region, 0, region ? region->length : 0, &all);
+
+	if (err || (n && !page))
+		return err ? err : -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (page[i] >= all.end)
+			return -EINVAL;
+	if (!fits_limit(&region->residency, region, n) || !fits_limit(&residency_total, region, n))
+		return -ENOMEM;
+	signals_close(&open);
+	for (size_t i = 0; i < n && !err; i++)
+		err = bring(region, page[i], false, &open, &seen);
+	signals_restore(&open);
+	return err;
+}
+
+/* ---- pins ---- */
+
+static int pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
+{
+	for (;;) {
+		uint32_t seen;
+		bool first;
+		int err = bring(region, page, write, open, &seen);
+
+		if (err)
+			return err;
+		if (page_pins(seen) == PAGE_PINS_MAX)
+			return -EAGAIN;
+		first = page_pins(seen) == 0;
+		/* Counted before it is pinned, so that all pinners together stay within the limit. */
+		if (first && !fits_limit(&region->residency, region, __atomic_add_fetch(&region->pinned_pages, 1, __ATOMIC_ACQ_REL)))
+			err = -ENOMEM;
+		if (!err && page_pin(&region->table.word[page], &seen))
+			return 0;
+		if (first)
+			__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+		if (err)
+			return err;
+	}
+}
+
+static int unpin_pages(struct vpager_region *region, struct range range)
+{
+	int err = 0;
+
+	for (size_t page = range.first; page < range.end; page++) {
+		int left = page_unpin(&region->table.word[page]);
+
+		if (left < 0)
+			err = -EINVAL;
+		else if (left == 0)
+			__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+	}
+	return err;
+}
+
+VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write)
+{
+	arch_sigset_t open;
+	struct range range;
+	size_t page;
+	int err = range_check(region, off, len, &range);
+
+	if (err)
+		return err;
+	if (!fits_limit(&residency_total, region, range.end - range.first))
+		return -ENOMEM;
+	signals_close(&open);
+	for (page = range.first; page < range.end; page++) {
+		err = pin_page(region, page, for_write, &open);
+		if (err)
+			break;
+	}
+	signals_restore(&open);
+	if (err)
+		(void)unpin_pages(region, (struct range){range.first, page}); /* each was pinned above */
+	return err;
+}
+
+VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len)
+{
+	struct range range;
+	int err = range_check(region, off, len, &range);
+
+	return err ? err : unpin_pages(region, range);
+}
+
+/* ---- to the store, and out of memory ---- */
+
+/* Returns when the page is not dirty; a claim of somebody else's is waited for. */
+static int write_page(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+{
+	for (;;) {
+		uint32_t seen = page_load(&region->table.word[page]);
+		size_t done = 0;
+		int err;
+
+		if (page_claimed(seen))
+			err = range_await(region, page, open);
+		else if (!(seen & PAGE_DIRTY))
+			return 0;
+		else
+			err = reclaim_write(region, page, region->table.pages - page, &done);
+		if (err)
+			return err;
+		if (done && page_pins(seen) && page_state(seen) == PAGE_WRITABLE)
+			return 0; /* written as it was; it may be changing at this moment, and stays dirty */
+	}
+}
+
+VPAGER_EXPORT int vpager_region_flush(struct vpager_region *region, size_t off, size_t len)
+{
+	arch_sigset_t open;
+	struct range range;
+	int first_err = range_check(region, off, len, &range);
+
+	if (first_err || (region->flags & VPAGER_REGION_PRIVATE))
+		return first_err;
+	signals_close(&open);
+	for (size_t page = page_table_next(&region->table, range.first); page < range.end;
+	     page = page_table_next(&region->table, page + 1)) {
+		int err = region_page_private(region, page) ? 0 : write_page(region, page, &open);
+
+		first_err = first_err ? first_err : err;
+	}
+	signals_restore(&open);
+	if (!first_err && region->store && region->store->ops.flush)
+		first_err = region->store->ops.flush(region->store->ctx);
+	return first_err;
+}
+
+/* Swap for a region that had no need of it until now. */
+static int need_swap(struct vpager_region *region)
+{
+	struct vpager_store *swap = NULL;
+	int err = 0;
+
+	if (region_swap(region) || (region->flags & (VPAGER_REGION_NO_SWAP | VPAGER_REGION_READ_ONLY)))
+		return 0;
+	if (!(region->flags & VPAGER_REGION_PRIVATE) && region->stored_bytes >= region->object.span)
+		return 0;
+	runtime_lock();
+	if (!region_swap(region))
+		err = region_swap_create(&swap, region->object.span);
+	if (swap)
+		__atomic_store_n(&region->swap, swap, __ATOMIC_RELEASE); /* whole before it is seen */
+	runtime_unlock();
+	return err;
+}
+
+static int evict_page(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+{
+	for (;;) {
+		uint32_t seen = page_load(&region->table.word[page]);
+		int err = 0;
+
+		if (page_state(seen) == PAGE_ABSENT)
+			return 0;
+		if (page_pins(seen))
+			return -EBUSY;
+		if (page_claimed(seen))
+			err = range_await(region, page, open);
+		else if (gate_is_closed(&region->gate))
+			return -EBUSY;
+		else if (seen & PAGE_DIRTY)
+			err = write_page(region, page, open);
+		else
+			err = reclaim_evict(region, page);
+		if (err && err != -EAGAIN)
+			return err;
+	}
+}
+
+VPAGER_EXPORT int vpager_region_evict(struct vpager_region *region, size_t off, size_t len)
+{
+	arch_sigset_t open;
+	struct range range;
+	int first_err = range_check(region, off, len, &range);
+
+	if (!first_err)
+		first_err = need_swap(region);
+	if (first_err)
+		return first_err;
+	signals_close(&open);
+	for (size_t page = page_table_next(&region->table, range.first); page < range.end;
+	     page = page_table_next(&region->table, page + 1)) {
+		int err = evict_page(region, page, &open);
+
+		first_err = first_err ? first_err : err;
+	}
+	signals_restore(&open);
+	return first_err;
+}
+
+/* ---- advice ---- */
+
+/* Asks the workers for absent pages from `page` on; how many pages that settles, 0: the queue is full. */
+static size_t ask_for(struct vpager_region *region, size_t page, size_t end)
+{
+	struct request request = {.region = region, .page = page, .access = VPAGER_ACCESS_READ};
+	uint32_t seen = page_load(&region->table.word[page]);
+
+	if (page_state(seen) != PAGE_ABSENT || (seen & PAGE_DENY_READ) ||
+	    !page_claim(&region->table, page, &seen, PAGE_FILLING))
+		return 1;
+	request.n = fill_claim_ahead(region, page, seen, end - page);
+	object_hold(&region->object);
+	if (requests_put(&request))
+		return request.n;
+	fill_release(&request);
+	object_release(&region->object);
+	return 0;
+}
+
+static int will_need(struct vpager_region *region, struct range range)
+{
+	size_t most = region->residency.limit >> region->page_shift, n;
+	arch_sigset_t open;
+	int err;
+
+	runtime_lock();
+	err = workers_start();
+	runtime_unlock();
+	if (err)
+		return err;
+	if (most && range.end - range.first > most / 2)
+		range.end = range.first + most / 2; /* no more than can stay */
+	signals_close(&open);
+	for (size_t page = range.first; page < range.end; page += n) {
+		size_t end = page + region->readahead_pages;
+
+		n = ask_for(region, page, end < range.end ? end : range.end);
+		if (n == 0)
+			break;
+	}
+	signals_restore(&open);
+	return 0;
+}
+
+VPAGER_EXPORT int vpager_region_advise(struct vpager_region *region, size_t off, size_t len, enum vpager_advice advice)
+{
+	struct range range;
+	int err = range_check(region, off, len, &range);
+
+	if (err)
+		return err;
+	switch (advice) {
+	case VPAGER_ADVICE_NORMAL:
+	case VPAGER_ADVICE_SEQUENTIAL:
+	case VPAGER_ADVICE_RANDOM:
+		__atomic_store_n(&region->advice, (uint32_t)advice, __ATOMIC_RELAXED); /* a hint */
+		return 0;
+	case VPAGER_ADVICE_WILLNEED:
+		return will_need(region, range);
+	case VPAGER_ADVICE_DONTNEED:
+		return vpager_region_evict(region, off, len);
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool.  A worker about to run a fill makes sure that another one is idle, before it touches store code: store code may
+ * fault on managed memory and need that other one.  So workers are never made in a handler, and a fill never waits for one to
+ * be made.  The pool grows while all are busy, up to a limit, and does not shrink. */
+#include "worker.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include "core/region.h"
+#include "core/requests.h"
+#include "core/thread.h"
+#include "core/wait.h"
+#include "runtime.h"
+
+#define GROWN_MOST 64u /* or as many as were asked for */
+
+static uint32_t standing = WORKERS_DEFAULT;
+static pthread_t thread[WORKERS_MOST];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* thread[] and the growth; never held while store code runs */
+
+static void *work(void *arg);
+
+/* Under lock.  The new worker counts as live at once, so that two growers do not pass the limit. */
+static int add_worker(void)
+{
+	uint32_t live = __atomic_load_n(&workers.live, __ATOMIC_RELAXED);
+	arch_sigset_t saved;
+	int err;
+
+	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
+	err = pthread_create(&thread[live], NULL, work, NULL);
+	signals_restore(&saved);
+	if (err)
+		return -err;
+	__atomic_store_n(&workers.live, live + 1, __ATOMIC_SEQ_CST); /* read by nested_begin */
+	return 0;
+}
+
+/* One idle worker ahead of the one that calls this. */
+static void keep_one_ahead(void)
+{
+	/* A worker that became idle meanwhile is one more than needed, which is harmless. */
+	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) > 0)
+		return;
+	pthread_mutex_lock(&lock);
+	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) == 0 &&
+	    __atomic_load_n(&workers.live, __ATOMIC_RELAXED) < __atomic_load_n(&workers.most, __ATOMIC_RELAXED) && add_worker()) {
+		/* No thread to be had: that is all there will be.  Who sleeps inside a fill must look again whether it may. */
+		__atomic_store_n(&workers.most, __atomic_load_n(&workers.live, __ATOMIC_RELAXED), __ATOMIC_SEQ_CST);
+		wait_wake_all();
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void run(struct request *request)
+{
+	struct object *object = &request->region->object;
+	struct wait_ticket ticket;
+	int error;
+
+	/* FILL_WAIT: the pages are absent again, whoever needs them tries again; here nothing is waited for, since what is
+	 * in the way may be waiting for a worker. */
+	if (fill_run(request, VPAGER_CALL_WORKER, &ticket, &error) == FILL_WAIT)
+		sched_yield();
+	object_release(object);
+}
+
+static void *work(void *arg)
+{
+	struct request request;
+
+	(void)arg;
+	thread_self.is_worker = true;
+	while (requests_take(&request)) {
+		keep_one_ahead();
+		run(&request);
+	}
+	return NULL;
+}
+
+void workers_configure(uint32_t n)
+{
+	standing = n;
+	requests_reset();
+	__atomic_store_n(&workers.most, standing > GROWN_MOST ? standing : GROWN_MOST, __ATOMIC_SEQ_CST);
+}
+
+int workers_start(void)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	while (!err && __atomic_load_n(&workers.live, __ATOMIC_RELAXED) < standing)
+		err = add_worker();
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void workers_stop(void)
+{
+	uint32_t live = __atomic_load_n(&workers.live, __ATOMIC_SEQ_CST);
+
+	requests_stop();
+	for (uint32_t i = 0; i < live; i++)
+		pthread_join(thread[i], NULL);
+	requests_reset();
+}
+
+void workers_lost(void)
+{
+	pthread_mutex_init(&lock, NULL); /* a worker of the parent's may have held it */
+	workers_configure(standing);
+}
+
+uint32_t workers_count(void)
+{
+	return __atomic_load_n(&workers.live, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs into an empty place and looks at what is there: see installed.sh.
+. "${0%/*}/common.sh"
+
+# This make has nothing to do with the one that may run this test.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+if ! { make install DESTDIR="$tmp/root" && make installcheck DESTDIR="$tmp/root"; } >"$tmp/log" 2>&1; then
+	cat "$tmp/log"
+	fail "installing, or what was installed, is wrong"
+fi
+tail -n 1 "$tmp/log"

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a test program asks about where it runs. */
+#ifndef VPAGER_TESTS_SKIP_H
+#define VPAGER_TESTS_SKIP_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_SKIP 77 /* Automake's word for "could not be tried here" */
+
+/* Under another CPU's emulator, as the run says by VPAGER_TEST_EMULATED=1: no ptrace there, and stopped programs show the
+ * emulator's registers. */
+static inline bool skip_emulated(void)
+{
+	const char *value = getenv("VPAGER_TEST_EMULATED");
+
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+#endif
