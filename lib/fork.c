@@ -14,10 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include "core/nested.h"
 #include "core/region.h"
+#include "core/sys.h"
 #include "core/thread.h"
 #include "region_map.h"
 #include "runtime.h"
@@ -83,7 +85,7 @@ static void in_parent(void)
 
 	if (forking.pipe[0] >= 0) {
 		close(forking.pipe[1]);
-		while (read(forking.pipe[0], &byte, 1) < 0 && errno == EINTR)
+		while (sys_call(SYS_read, forking.pipe[0], (long)&byte, 1, 0, 0, 0) == -EINTR) /* not a cancellation point */
 			;
 		close(forking.pipe[0]);
 	}
@@ -99,6 +101,8 @@ static void in_parent(void)
 static void become_gone(struct vpager_region *region)
 {
 	region->frames_bytes = 0;
+	region->residency.bytes = 0;
+	region->pinned_pages = 0;
 	__atomic_store_n(&region->life, REGION_GONE, __ATOMIC_RELAXED); /* the only thread */
 }
 
@@ -238,6 +242,7 @@ static void in_child(void)
 	workers_lost();
 	nested_reset();
 	__atomic_store_n(&residency_total.bytes, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&vma_used, 0, __ATOMIC_RELAXED);
 	/* All addresses first: until then the program's next mapping could land in a hole. */
 	for (size_t i = 0; i < region_slots(); i++) {
 		struct vpager_region *region = region_slot(i);
@@ -253,6 +258,7 @@ static void in_child(void)
 	for (size_t i = 0; i < region_slots(); i++)
 		if (inherits(region_slot(i))) {
 			inherit(region_slot(i));
+			__atomic_fetch_add(&vma_used, 2, __ATOMIC_RELAXED);
 			workers_needed |= region_needs_workers(region_slot(i));
 		}
 	if (parents_files)

@@ -265,16 +265,10 @@ VPAGER_EXPORT size_t vpager_region_length(const struct vpager_region *region)
 
 /* ---- the end ---- */
 
-static int write_all_back(struct vpager_region *region, uint32_t flags)
-{
-	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE || (flags & VPAGER_DESTROY_DISCARD))
-		return 0;
-	return vpager_region_flush(region, 0, region->length);
-}
-
 VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t flags)
 {
 	struct vpager_store *stores[2];
+	bool gone;
 	int err;
 
 	if (!region)
@@ -283,7 +277,8 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 		return -EINVAL;
 	if (__atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) > 0)
 		return -EBUSY;
-	err = write_all_back(region, flags);
+	gone = __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE;
+	err = gone || (flags & VPAGER_DESTROY_DISCARD) ? 0 : vpager_region_flush(region, 0, region->length);
 	if (err)
 		return err;
 
@@ -295,7 +290,8 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 	index_drain(&region->object); /* a worker may be in the store's code for long: not under the lock */
 	runtime_lock();
 	reclaim_return(region, __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED) >> region->page_shift);
-	__atomic_fetch_sub(&vma_used, vma_count(region), __ATOMIC_RELAXED);
+	if (!gone)
+		__atomic_fetch_sub(&vma_used, vma_count(region), __ATOMIC_RELAXED);
 	dismantle(region, stores);
 	runtime_unlock();
 	vpager_store_unref(stores[0]);

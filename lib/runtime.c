@@ -18,17 +18,25 @@
 #include "worker.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int cancel_state; /* of the thread that has the lock */
 static bool running;
 static struct vpager_options current;
 
 void runtime_lock(void)
 {
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* open and close are cancellation points, we are not */
 	pthread_mutex_lock(&lock);
+	cancel_state = state;
 }
 
 void runtime_unlock(void)
 {
+	int state = cancel_state;
+
 	pthread_mutex_unlock(&lock);
+	pthread_setcancelstate(state, NULL);
 }
 
 size_t system_page_bytes(void)

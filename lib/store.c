@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "core/export.h"
 #include "core/store.h"
+#include "core/sys.h"
 #include "runtime.h"
 
 static int check(const struct vpager_store_ops *ops)
@@ -155,6 +157,8 @@ VPAGER_EXPORT int vpager_store_memory(struct vpager_store **out, const void *byt
 	err = vpager_store_create(out, &ops, memory);
 	if (err)
 		free(memory);
+	else
+		(*out)->memory = memory;
 	return err;
 }
 
@@ -162,7 +166,7 @@ VPAGER_EXPORT int vpager_store_memory(struct vpager_store **out, const void *byt
 
 static int file_flush(void *ctx)
 {
-	return fdatasync(((struct file_store *)ctx)->fd) == 0 ? 0 : -errno;
+	return (int)sys_call(SYS_fdatasync, ((struct file_store *)ctx)->fd, 0, 0, 0, 0, 0); /* not a cancellation point */
 }
 
 static int file_length(void *ctx, uint64_t *out)
@@ -173,7 +177,7 @@ static int file_length(void *ctx, uint64_t *out)
 
 static void file_close(void *ctx)
 {
-	close(((struct file_store *)ctx)->fd);
+	(void)sys_call(SYS_close, ((struct file_store *)ctx)->fd, 0, 0, 0, 0, 0); /* likewise; nothing is left to lose */
 	free(ctx);
 }
 

@@ -6,6 +6,7 @@
 #ifndef VPAGER_CORE_ENGINE_H
 #define VPAGER_CORE_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "vpager.h"
 
@@ -14,6 +15,9 @@ struct engine {
 	const char *name;
 	/* Where the bytes of pages [page, page + n) may be written before anybody sees them.  They read as zeros. */
 	unsigned char *(*frame)(struct vpager_region *region, size_t page);
+	/* The same in one go for bytes that are in memory already, from the first page on: cheaper, since nothing is cleared
+	 * first.  false: it did not work, use frame. */
+	bool (*put)(struct vpager_region *region, size_t page, const void *bytes, size_t len);
 	/* Where the bytes of a page that is present can be read, whatever is visible of it. */
 	const unsigned char *(*bytes)(struct vpager_region *region, size_t page);
 	/* The finished frames become visible, each page in one step.  -ENOMEM: no mapping to be had; the bytes stay. */

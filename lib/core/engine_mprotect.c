@@ -20,6 +20,14 @@ static unsigned char *frame(struct vpager_region *region, size_t page)
 	return region->alias + (page << region->page_shift);
 }
 
+/* Into the memory file by write: the alias would be given a cleared page first.  Bytes that are themselves in memory that the
+ * kernel may not read now (a hidden page) give EFAULT. */
+static bool put(struct vpager_region *region, size_t page, const void *from, size_t len)
+{
+	return sys_pwrite(region->frames_fd, from, len, region->frames_offset + (int64_t)(page << region->page_shift)) ==
+	       (ssize_t)len;
+}
+
 static const unsigned char *bytes(struct vpager_region *region, size_t page)
 {
 	return frame(region, page);
@@ -30,8 +38,9 @@ static int change(struct vpager_region *region, size_t page, size_t n, int prot)
 	void *address = (void *)region_page_address(region, page);
 	int err = sys_mprotect(address, n << region->page_shift, prot);
 
-	/* ENOMEM: the process is out of mappings, perhaps by others' doing.  Isolated pages of ours make room. */
-	while (err == -ENOMEM && vma_relieve(region, 4) > 0)
+	/* ENOMEM: the process is out of mappings, perhaps by others' doing.  Isolated pages of ours make room: hiding them is
+	 * the way out, so hiding itself does not come back here. */
+	while (err == -ENOMEM && prot != PROT_NONE && vma_relieve(region, 4) > 0)
 		err = sys_mprotect(address, n << region->page_shift, prot);
 	return err;
 }
@@ -95,6 +104,7 @@ const struct engine engine_mprotect = {
     .id = VPAGER_ENGINE_MPROTECT,
     .name = "mprotect",
     .frame = frame,
+    .put = put,
     .bytes = bytes,
     .publish = publish,
     .protect = protect,

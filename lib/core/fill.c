@@ -51,12 +51,18 @@ static int read_run(struct vpager_region *region, size_t page, size_t n)
 	size_t len = n << region->page_shift;
 	uint64_t offset;
 	struct vpager_store *source = source_of(region, page, seen, &offset);
+	const void *bytes;
 	int err;
 
 	if (!source)
 		return 0; /* fresh frames are zeros */
 	if (!(seen & PAGE_SWAPPED) && len > region->stored_bytes - (page << region->page_shift))
 		len = region->stored_bytes - (page << region->page_shift);
+	bytes = store_bytes(source, offset, len);
+	if (bytes && region->engine->put(region, page, bytes, len)) {
+		count(&region->counters.fills, 1);
+		return 0;
+	}
 	err = store_read(source, offset, region->engine->frame(region, page), len, word, word + (n - 1));
 	if (err) {
 		count(&region->counters.fill_errors, 1);

@@ -11,6 +11,7 @@ struct vpager_store {
 	struct vpager_store_ops ops;
 	void *ctx;
 	_Atomic(size_t) references;
+	const struct memory_store *memory; /* the built-in store over memory, which can be read without a call */
 };
 
 /* What a thread is filling or writing while it runs store code: these claims it holds, should it have to wait.  Lives on the
@@ -24,6 +25,9 @@ struct fill {
  * this call's error, and never lands in a vpager_try further out. */
 int store_read(struct vpager_store *store, uint64_t offset, void *buf, size_t len, const void *first, const void *last);
 int store_write(struct vpager_store *store, uint64_t offset, const void *buf, size_t len, const void *first, const void *last);
+
+/* The bytes themselves, where the store has them all in memory; else NULL. */
+const void *store_bytes(const struct vpager_store *store, uint64_t offset, size_t len);
 
 /* The built-in stores' callbacks that run in the handler. */
 struct memory_store {
