@@ -37,24 +37,38 @@ static bool inherits(const struct vpager_region *region)
 	return __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
 }
 
-/* Hides the region but for pinned pages.  The page words do not hear of it: a fault on a page that should be visible shows it
- * again, when the gate lets it. */
+/* Settles the run of pages that hide_all has claimed as hidden. */
+static int hide_run(struct vpager_region *region, size_t first, size_t end)
+{
+	int err = end > first ? region->engine->protect(region, first, end - first, PROT_READ, PROT_NONE) : 0;
+
+	for (size_t page = page_table_next(&region->table, first); page < end; page = page_table_next(&region->table, page + 1)) {
+		if (page_state(page_load(&region->table.word[page])) == PAGE_CHANGING)
+			page_settle(&region->table, page, PAGE_HIDDEN, 0, 0);
+	}
+	return err;
+}
+
+/* Hides every page, but for those that are pinned, or on their way to the store and closed to writers already.  Inside the closed
+ * gate nobody else has a page CHANGING or EVICTING. */
 static int hide_all(struct vpager_region *region)
 {
-	for (size_t page = 0, end; page < region->table.pages; page = end + 1) {
-		int err = 0;
+	struct page_table *table = &region->table;
+	size_t first = 0;
+	int err = 0;
 
-		for (end = page; end < region->table.pages; end++)
-			if (__atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) == 0)
-				end = region->table.pages - 1;
-			else if (page_pins(page_load(&region->table.word[end])))
-				break;
-		if (end > page)
-			err = region->engine->protect(region, page, end - page, PROT_NONE, PROT_NONE);
-		if (err)
-			return err;
+	for (size_t page = page_table_next(table, 0); page < table->pages && !err; page = page_table_next(table, page + 1)) {
+		uint32_t seen = page_load(&table->word[page]);
+
+		while (!page_claimed(seen) && !page_pins(seen) && page_state(seen) != PAGE_ABSENT &&
+		       !page_claim(table, page, &seen, PAGE_CHANGING))
+			;
+		if (page_state(seen) == PAGE_ABSENT || page_state(seen) == PAGE_FILLING || (!page_claimed(seen) && !page_pins(seen)))
+			continue;
+		err = hide_run(region, first, page);
+		first = page + 1;
 	}
-	return 0;
+	return err ? err : hide_run(region, first, table->pages);
 }
 
 static void before_fork(void)
@@ -90,8 +104,10 @@ static void in_parent(void)
 		close(forking.pipe[0]);
 	}
 	for (size_t i = 0; forking.closed && i < region_slots(); i++)
-		if (inherits(region_slot(i)))
+		if (inherits(region_slot(i))) {
 			gate_open(&region_slot(i)->gate);
+			region_settled(region_slot(i)); /* the evictor could do nothing meanwhile */
+		}
 	signals_restore(&forking.open);
 	runtime_unlock();
 }
@@ -103,6 +119,7 @@ static void become_gone(struct vpager_region *region)
 	region->frames_bytes = 0;
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
+	region_swap_forget(region);
 	__atomic_store_n(&region->life, REGION_GONE, __ATOMIC_RELAXED); /* the only thread */
 }
 
@@ -128,7 +145,7 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 	int err = 0;
 
 	if (!present) {
-		if ((word & PAGE_SWAPPED) && !(word & PAGE_FAILED)) {
+		if (word & PAGE_SWAPPED) {
 			err = store_read(parents->swap, at, parents->page, region->page_bytes, NULL, NULL);
 			if (!err)
 				err = store_write(region->swap, at, parents->page, region->page_bytes, NULL, NULL);
@@ -180,7 +197,6 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	region->pinned_pages = 0;
 	region->counters.dirty_pages = 0;
 	region->counters.swapped_pages = 0;
-	region->swap = NULL;
 	err = region_table_create(region);
 	if (!err && parents->swap)
 		err = region_swap_create(&region->swap, span);
@@ -221,6 +237,7 @@ static void inherit(struct vpager_region *region)
 	    .metadata_bytes = region->metadata_bytes,
 	};
 
+	region_swap_forget(region);
 	if (forking.pipe[1] < 0) {
 		become_gone(region);
 		return;

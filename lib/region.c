@@ -123,6 +123,12 @@ int region_swap_create(struct vpager_store **out, size_t span)
 	return err;
 }
 
+void region_swap_forget(struct vpager_region *region)
+{
+	if (region->swap && region->swap->ops.close == swap_close)
+		region->swap = NULL;
+}
+
 /* A region under a limit must be able to write its private pages when the limit is reached, which is inside a fault.  Others
  * get their swap when vpager_region_evict asks for it. */
 static int first_swap(struct vpager_region *region, const struct vpager_region_options *o)
@@ -133,7 +139,7 @@ static int first_swap(struct vpager_region *region, const struct vpager_region_o
 	}
 	if ((o->flags & (VPAGER_REGION_NO_SWAP | VPAGER_REGION_READ_ONLY)) || (!o->resident_limit_bytes && !residency_total.limit))
 		return 0;
-	if (!(region->flags & VPAGER_REGION_PRIVATE) && region->stored_bytes >= region->object.span)
+	if (!region_page_private(region, region->table.pages - 1)) /* where one is private, the last one is */
 		return 0;
 	return region_swap_create(&region->swap, region->object.span);
 }

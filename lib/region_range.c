@@ -194,7 +194,9 @@ static int write_page(struct vpager_region *region, size_t page, const arch_sigs
 			return 0;
 		else
 			err = reclaim_write(region, page, region->table.pages - page, &done);
-		if (err)
+		if (err == -EAGAIN)
+			gate_await(&region->gate);
+		else if (err)
 			return err;
 		if (done && page_pins(seen) && page_state(seen) == PAGE_WRITABLE)
 			return 0; /* written as it was; it may be changing at this moment, and stays dirty */
@@ -217,8 +219,8 @@ VPAGER_EXPORT int vpager_region_flush(struct vpager_region *region, size_t off, 
 		first_err = first_err ? first_err : err;
 	}
 	signals_restore(&open);
-	if (!first_err && region->store && region->store->ops.flush)
-		first_err = region->store->ops.flush(region->store->ctx);
+	if (!first_err && region->store)
+		first_err = store_flush(region->store);
 	return first_err;
 }
 
@@ -230,7 +232,7 @@ static int need_swap(struct vpager_region *region)
 
 	if (region_swap(region) || (region->flags & (VPAGER_REGION_NO_SWAP | VPAGER_REGION_READ_ONLY)))
 		return 0;
-	if (!(region->flags & VPAGER_REGION_PRIVATE) && region->stored_bytes >= region->object.span)
+	if (!region_page_private(region, region->table.pages - 1)) /* where one is private, the last one is */
 		return 0;
 	runtime_lock();
 	if (!region_swap(region))
@@ -253,13 +255,13 @@ static int evict_page(struct vpager_region *region, size_t page, const arch_sigs
 			return -EBUSY;
 		if (page_claimed(seen))
 			err = range_await(region, page, open);
-		else if (gate_is_closed(&region->gate))
-			return -EBUSY;
 		else if (seen & PAGE_DIRTY)
 			err = write_page(region, page, open);
 		else
 			err = reclaim_evict(region, page);
-		if (err && err != -EAGAIN)
+		if (err == -EAGAIN)
+			gate_await(&region->gate);
+		else if (err)
 			return err;
 	}
 }

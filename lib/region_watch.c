@@ -16,16 +16,16 @@ static int claim(struct vpager_region *region, size_t page, const arch_sigset_t 
 		int err;
 
 		*before = seen;
-		if (page_claimed(seen)) {
-			err = range_await(region, page, open);
-			if (err)
-				return err;
-		} else if (page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
-			if (gate_enter(&region->gate))
-				return 0;
-			page_settle(&region->table, page, page_state(*before), 0, 0);
+		if (!gate_enter(&region->gate)) {
 			gate_await(&region->gate);
+			continue;
 		}
+		if (!page_claimed(seen) && page_claim(&region->table, page, &seen, PAGE_CHANGING))
+			return 0;
+		gate_leave(&region->gate); /* nobody sleeps inside */
+		err = range_await(region, page, open);
+		if (err)
+			return err;
 	}
 }
 

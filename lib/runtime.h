@@ -29,4 +29,8 @@ void signals_restore(const arch_sigset_t *saved);
 /* fork.c */
 int fork_setup(void);
 
+/* store.c: what was written to the store is durable.  0, or the error of its callback. */
+struct vpager_store;
+int store_flush(struct vpager_store *store);
+
 #endif

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "core/export.h"
+#include "core/landing.h"
 #include "core/store.h"
 #include "core/sys.h"
 #include "runtime.h"
@@ -71,15 +72,35 @@ static bool in_range(uint64_t offset, uint64_t len)
 	return offset <= INT64_MAX && len <= INT64_MAX - offset;
 }
 
+/* An access that fails in a callback leaves the handler without its sigreturn, with everything blocked: a callback that runs in
+ * the caller's thread under the caller's mask is called between these two. */
+static void mask_save(arch_sigset_t *mask)
+{
+	sys_sigmask(SIG_BLOCK, NULL, mask);
+}
+
+static int mask_restore(int err, const arch_sigset_t *mask)
+{
+	if (err)
+		signals_restore(mask);
+	return err;
+}
+
 VPAGER_EXPORT int vpager_store_read(struct vpager_store *store, uint64_t offset, void *buf, size_t len)
 {
+	arch_sigset_t mask;
+
 	if (!store || (!buf && len) || !in_range(offset, len))
 		return -EINVAL;
-	return len ? store_read(store, offset, buf, len, NULL, NULL) : 0;
+	if (len == 0)
+		return 0;
+	mask_save(&mask);
+	return mask_restore(store_read(store, offset, buf, len, NULL, NULL), &mask);
 }
 
 VPAGER_EXPORT int vpager_store_write(struct vpager_store *store, uint64_t offset, const void *buf, size_t len)
 {
+	arch_sigset_t mask;
 	uint64_t length;
 
 	if (!store || (!buf && len) || !in_range(offset, len))
@@ -88,14 +109,61 @@ VPAGER_EXPORT int vpager_store_write(struct vpager_store *store, uint64_t offset
 		return -EROFS;
 	if (vpager_store_length(store, &length) == 0 && offset + len > length)
 		return -EINVAL; /* stores do not grow */
-	return len ? store_write(store, offset, buf, len, NULL, NULL) : 0;
+	if (len == 0)
+		return 0;
+	mask_save(&mask);
+	return mask_restore(store_write(store, offset, buf, len, NULL, NULL), &mask);
+}
+
+struct question {
+	struct vpager_store *store;
+	uint64_t length;
+};
+
+static int ask_length(void *arg)
+{
+	struct question *question = arg;
+
+	return question->store->ops.length(question->store->ctx, &question->length);
+}
+
+static int ask_flush(void *arg)
+{
+	struct question *question = arg;
+
+	return question->store->ops.flush(question->store->ctx);
+}
+
+/* As store_call.c has it for read and write: an access that fails in the callback is its error, and never ends a vpager_try
+ * further out, whose frames may be the library's; what is no error value is one all the same. */
+static int ask(int (*callback)(void *), struct question *question)
+{
+	arch_sigset_t mask;
+	int err;
+
+	mask_save(&mask);
+	err = mask_restore(landing_run(callback, question, NULL), &mask);
+	return err > 0 || err < -4095 ? -EIO : err;
 }
 
 VPAGER_EXPORT int vpager_store_length(struct vpager_store *store, uint64_t *out)
 {
+	struct question question = {.store = store};
+	int err;
+
 	if (!store || !out)
 		return -EINVAL;
-	return store->ops.length ? store->ops.length(store->ctx, out) : -ENOTSUP;
+	if (!store->ops.length)
+		return -ENOTSUP;
+	err = ask(ask_length, &question);
+	if (!err)
+		*out = question.length;
+	return err;
+}
+
+int store_flush(struct vpager_store *store)
+{
+	return store->ops.flush ? ask(ask_flush, &(struct question){.store = store}) : 0;
 }
 
 VPAGER_EXPORT int vpager_store_copy(struct vpager_store *to, struct vpager_store *from)
@@ -123,7 +191,7 @@ VPAGER_EXPORT int vpager_store_copy(struct vpager_store *to, struct vpager_store
 			err = vpager_store_write(to, at, buf, len);
 	}
 	free(buf);
-	return err || !to->ops.flush ? err : to->ops.flush(to->ctx);
+	return err ? err : store_flush(to);
 }
 
 /* ---- borrowed memory ---- */
@@ -220,16 +288,15 @@ VPAGER_EXPORT int vpager_store_file(struct vpager_store **out, int fd, uint64_t 
 
 	if (err)
 		return err;
-	if (!out || flags & ~VPAGER_STORE_FILE_WORKER || !in_range(offset, length) || (length == 0 && offset >= end))
+	if (!out || flags & ~VPAGER_STORE_FILE_WORKER || !in_range(offset, length) || offset >= end)
 		return -EINVAL;
 	if (!writable)
 		ops.write = NULL;
 	file = malloc(sizeof *file);
 	if (!file)
 		return -ENOMEM;
-	end = end > offset ? end - offset : 0;
-	if (length == 0 || length > end)
-		length = end; /* behind the file's end there is nothing to read, and nothing is written */
+	if (length == 0 || length > end - offset)
+		length = end - offset; /* behind the file's end there is nothing to read, and nothing is written */
 	*file = (struct file_store){offset, length, fcntl(fd, F_DUPFD_CLOEXEC, 3), may_end};
 	if (file->fd < 0) {
 		err = -errno;

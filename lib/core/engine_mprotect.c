@@ -47,8 +47,11 @@ static int change(struct vpager_region *region, size_t page, size_t n, int prot)
 
 static int protect(struct vpager_region *region, size_t page, size_t n, int from, int to)
 {
-	int err = change(region, page, n, to);
+	int err;
 
+	if ((from & ~to) || to == PROT_NONE) /* before it is done: who finds the page closed finds it counted */
+		__atomic_fetch_add(&region->hidings, 1, __ATOMIC_RELEASE);
+	err = change(region, page, n, to);
 	if (!err)
 		vma_change(region, page, n, from, to);
 	return err;
@@ -90,7 +93,8 @@ static int punch(struct vpager_region *region, size_t page, size_t n)
 
 static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
 {
-	int err = prot == PROT_NONE ? 0 : protect(region, page, n, prot, PROT_NONE);
+	/* Also what should be hidden already: an mprotect that failed half way may have left it visible. */
+	int err = protect(region, page, n, prot, PROT_NONE);
 
 	return err ? err : punch(region, page, n);
 }

@@ -6,6 +6,7 @@
 #include "readahead.h"
 #include "region.h"
 #include "requests.h"
+#include "thread.h"
 
 size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most)
 {
@@ -28,7 +29,6 @@ static void settle_absent(struct vpager_region *region, size_t page, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		page_settle(&region->table, page + i, PAGE_ABSENT, 0, 0);
-	region_settled(region);
 }
 
 /* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
@@ -48,7 +48,8 @@ static int read_run(struct vpager_region *region, size_t page, size_t n)
 {
 	page_word *word = &region->table.word[page];
 	uint32_t seen = page_load(word);
-	size_t len = n << region->page_shift;
+	size_t at = page << region->page_shift, len = n << region->page_shift;
+	size_t end = seen & PAGE_SWAPPED ? region->length : region->stored_bytes; /* of what was ever asked to be kept there */
 	uint64_t offset;
 	struct vpager_store *source = source_of(region, page, seen, &offset);
 	const void *bytes;
@@ -56,8 +57,8 @@ static int read_run(struct vpager_region *region, size_t page, size_t n)
 
 	if (!source)
 		return 0; /* fresh frames are zeros */
-	if (!(seen & PAGE_SWAPPED) && len > region->stored_bytes - (page << region->page_shift))
-		len = region->stored_bytes - (page << region->page_shift);
+	if (len > end - at)
+		len = end - at;
 	bytes = store_bytes(source, offset, len);
 	if (bytes && region->engine->put(region, page, bytes, len)) {
 		count(&region->counters.fills, 1);
@@ -89,20 +90,19 @@ static int publish(struct vpager_region *region, size_t page, size_t n, enum pag
 
 static void settle_filled(struct vpager_region *region, size_t page, size_t n, enum page_state first, bool shown)
 {
+	count(&region->counters.fill_pages, n); /* before: who sees the page finds it counted */
 	for (size_t i = 0; i < n; i++) {
 		if (!shown)
 			page_settle(&region->table, page + i, PAGE_HIDDEN, 0, 0);
 		else
 			settle_shown(region, page + i, page_load(&region->table.word[page + i]), i == 0 ? first : PAGE_READABLE);
 	}
-	count(&region->counters.fill_pages, n);
 	region_settled(region);
 }
 
 static enum filled fail(struct vpager_region *region, size_t page, int err, int *error)
 {
 	page_settle_failed(&region->table, page, err);
-	region_settled(region);
 	*error = err;
 	return FILL_FAILED;
 }
@@ -119,18 +119,32 @@ static void alone(struct request *request)
 	request->n = 1;
 }
 
+/* Room is made by evicting, which may run store code: the claims that we hold meanwhile are written down. */
+static enum room take_room(const struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket)
+{
+	page_word *word = &request->region->table.word[request->page];
+	struct fill fill = {thread_self.fills, (const void *)word, (const void *)(word + (request->n - 1)), true};
+	enum room room;
+
+	thread_self.fills = &fill;
+	room = reclaim_room(request->region, request->n, may_run, ticket);
+	thread_self.fills = fill.outer;
+	return room;
+}
+
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error)
 {
 	struct vpager_region *region = request->region;
 	size_t page = request->page;
 	enum page_state first = request->access == VPAGER_ACCESS_WRITE ? PAGE_WRITABLE : PAGE_READABLE;
-	enum room room = reclaim_room(region, request->n, may_run, ticket);
+	enum room room = take_room(request, may_run, ticket);
+	struct wait_ticket gate;
 	bool shown;
 	int err;
 
 	if (room != ROOM_MADE && request->n > 1) {
 		alone(request);
-		room = reclaim_room(region, 1, may_run, ticket);
+		room = take_room(request, may_run, ticket);
 	}
 	if (room == ROOM_NEEDS_WORKER)
 		return FILL_NEEDS_WORKER;
@@ -152,9 +166,10 @@ enum filled fill_run(struct request *request, enum vpager_call_context may_run, 
 		reclaim_return(region, 1);
 		return fail(region, page, err, error);
 	}
+	gate = wait_prepare(&region->gate);
 	shown = gate_enter(&region->gate);
 	if (!shown) {
-		*ticket = wait_prepare(&region->gate);
+		*ticket = gate;
 		settle_filled(region, page, request->n, first, false);
 		return FILL_WAIT;
 	}

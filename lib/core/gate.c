@@ -7,6 +7,12 @@
 
 #define GATE_CLOSED (1u << 31)
 
+/* What the closer sleeps on: not what those do who wait for the gate to open, or each that looks in would wake the others. */
+static const void *drained(struct gate *gate)
+{
+	return (const void *)&gate->owner;
+}
+
 bool gate_enter(struct gate *gate)
 {
 	/* Acquire: what the last closer did is seen inside.  The count and the flag are one word, so either we are counted
@@ -26,14 +32,14 @@ void gate_leave(struct gate *gate)
 {
 	/* release: what was done inside is seen by the closer that waits for the count */
 	if (__atomic_sub_fetch(&gate->word, 1, __ATOMIC_RELEASE) == GATE_CLOSED)
-		wait_wake(gate);
+		wait_wake(drained(gate));
 }
 
 void gate_close(struct gate *gate)
 {
 	__atomic_fetch_or(&gate->word, GATE_CLOSED, __ATOMIC_ACQUIRE);
 	for (;;) {
-		struct wait_ticket ticket = wait_prepare(gate);
+		struct wait_ticket ticket = wait_prepare(drained(gate));
 
 		/* acquire pairs with the holders' release in gate_leave */
 		if (__atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) == GATE_CLOSED)

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include "region.h"
+#include "thread.h"
 
 #define RUN_PAGES 64u /* most pages of one write-back */
-#define ROUNDS 3u     /* from the middle: two whole rounds at least, the second sees what the first stopped sparing */
 
 struct residency residency_total;
 
@@ -31,12 +31,6 @@ static void residency_return(struct residency *residency, size_t bytes)
 	__atomic_fetch_sub(&residency->bytes, bytes, __ATOMIC_RELAXED);
 }
 
-void reclaim_return(struct vpager_region *region, size_t n)
-{
-	residency_return(&region->residency, n << region->page_shift);
-	residency_return(&residency_total, n << region->page_shift);
-}
-
 static void wake_waiters(struct residency *residency)
 {
 	/* seq_cst: the settled page before it, and the waiter's flag, cannot both be missed: see await_room */
@@ -49,6 +43,13 @@ void region_settled(struct vpager_region *region)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	wake_waiters(&region->residency);
 	wake_waiters(&residency_total);
+}
+
+void reclaim_return(struct vpager_region *region, size_t n)
+{
+	residency_return(&region->residency, n << region->page_shift);
+	residency_return(&residency_total, n << region->page_shift);
+	region_settled(region);
 }
 
 /* ---- writing back ---- */
@@ -135,28 +136,44 @@ static void settle_written(struct vpager_region *region, size_t page, uint32_t b
 	page_settle(&region->table, page, state, PAGE_SWAPPED, PAGE_DIRTY);
 }
 
+/* Claims and closes a run, inside the gate: after it is closed, no claimed page can still be written to. */
+static int begin_write(struct vpager_region *region, size_t page, size_t most, uint32_t *before, size_t *n)
+{
+	size_t claimed;
+
+	*n = 0;
+	if (!gate_enter(&region->gate))
+		return -EAGAIN;
+	claimed = claim_dirty(region, page, most < RUN_PAGES ? most : RUN_PAGES, before);
+	*n = close_run(region, page, claimed, before);
+	gate_leave(&region->gate);
+	if (*n < claimed)
+		region_settled(region);
+	return claimed && *n == 0 ? -ENOMEM : 0;
+}
+
 int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t *done)
 {
 	uint32_t before[RUN_PAGES];
-	size_t claimed = claim_dirty(region, page, most < RUN_PAGES ? most : RUN_PAGES, before);
-	size_t n = close_run(region, page, claimed, before);
-	size_t at = page << region->page_shift, len = n << region->page_shift;
+	size_t at = page << region->page_shift, n, len;
+	size_t end = region_page_private(region, page) ? region->length : region->stored_bytes;
 	page_word *word = &region->table.word[page];
 	struct vpager_store *sink;
 	uint64_t offset;
-	int err;
+	int err = begin_write(region, page, most, before, &n);
 
 	*done = n;
 	if (n == 0)
-		return claimed ? -ENOMEM : 0;
+		return err;
+	len = n << region->page_shift;
 	sink = sink_of(region, page, &offset);
-	if (!region_page_private(region, page) && len > region->stored_bytes - at)
-		len = region->stored_bytes - at;
+	if (len > end - at)
+		len = end - at;
 	err = sink ? store_write(sink, offset, region->engine->bytes(region, page), len, word, word + (n - 1)) : -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		settle_written(region, page + i, before[i], err == 0);
 	if (!err)
 		count(&region->counters.writebacks, n);
+	for (size_t i = 0; i < n; i++)
+		settle_written(region, page + i, before[i], err == 0);
 	region_settled(region);
 	return err;
 }
@@ -169,9 +186,9 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 	int prot = page_prot(before, page_state(before)), err = region->engine->drop(region, page, 1, prot);
 
 	if (!err) {
+		count(&region->counters.evictions, 1);
 		page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED);
 		reclaim_return(region, 1);
-		count(&region->counters.evictions, 1);
 	} else if (!page_visible(before) || region->engine->protect(region, page, 1, PROT_NONE, prot)) {
 		page_settle(&region->table, page, PAGE_HIDDEN, 0, 0); /* hidden by drop, and staying so */
 	} else {
@@ -187,15 +204,13 @@ int reclaim_evict(struct vpager_region *region, size_t page)
 
 	if (page_state(seen) == PAGE_ABSENT || page_claimed(seen) || (seen & PAGE_DIRTY) || page_pins(seen))
 		return -EAGAIN;
-	if (!page_claim(&region->table, page, &seen, PAGE_EVICTING))
+	if (!gate_enter(&region->gate))
 		return -EAGAIN;
-	if (gate_enter(&region->gate)) {
+	if (page_claim(&region->table, page, &seen, PAGE_EVICTING)) {
 		err = evict(region, page, before);
-		gate_leave(&region->gate);
-	} else {
-		page_settle(&region->table, page, page_state(before), 0, 0);
+		region_settled(region);
 	}
-	region_settled(region);
+	gate_leave(&region->gate);
 	return err;
 }
 
@@ -216,76 +231,119 @@ static bool has_sink(const struct vpager_region *region, size_t page)
 	return sink_of(region, page, &offset) != NULL;
 }
 
-/* What can be done about one page under the hand. */
-static enum room try_page(struct vpager_region *region, size_t page, enum vpager_call_context may_run)
+/* The fill of this thread that holds the page, if any: outer fills included.  A thread never waits for what it holds. */
+static const struct fill *own_fill(const struct vpager_region *region, size_t page)
 {
-	uint32_t seen = page_load(&region->table.word[page]);
-	size_t done;
+	const struct fill *fill = thread_self.fills;
+	const void *word = (const void *)&region->table.word[page];
 
-	if (page_claimed(seen) || page_state(seen) == PAGE_ABSENT)
-		return ROOM_BUSY;
-	if (page_pins(seen))
-		return ROOM_NONE;
-	if (seen & PAGE_ACCESSED) {
-		page_flags(&region->table.word[page], 0, PAGE_ACCESSED);
-		return ROOM_NONE;
-	}
-	if (seen & PAGE_DIRTY) {
-		if (!has_sink(region, page))
-			return ROOM_NONE;
-		if (!can_write(region, page, may_run))
-			return ROOM_NEEDS_WORKER;
-		if (reclaim_write(region, page, RUN_PAGES, &done))
-			return ROOM_NONE; /* the store will not take it: it stays */
-	}
-	switch (reclaim_evict(region, page)) {
-	case 0:
-		return ROOM_MADE;
-	case -EAGAIN:
-		return ROOM_BUSY;
-	default:
-		return ROOM_NONE;
-	}
+	while (fill && !(fill->first && word >= fill->first && word <= fill->last))
+		fill = fill->outer;
+	return fill;
 }
 
-/* Pages that count against the limit but are gone already: their owner is about to give the room back. */
-static bool in_transit(struct vpager_region *region)
+struct sweep {
+	struct vpager_region *region;
+	enum vpager_call_context may_run;
+	size_t here;       /* pages seen in this round that count against the limit */
+	bool busy;         /* of these, some are claimed by others, who will settle them */
+	bool spared;       /* some were shown since the last round */
+	bool needs_worker; /* some cannot be written here */
+};
+
+static bool write_first(struct sweep *sweep, size_t page)
 {
-	return __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED) > page_table_count(&region->table) << region->page_shift;
+	size_t done;
+	int err;
+
+	if (!has_sink(sweep->region, page))
+		return false;
+	if (!can_write(sweep->region, page, sweep->may_run)) {
+		sweep->needs_worker = true;
+		return false;
+	}
+	err = reclaim_write(sweep->region, page, RUN_PAGES, &done);
+	if (err == -EAGAIN)
+		sweep->busy = true;
+	return err == 0; /* else the store will not take it: it stays */
+}
+
+/* True: a page went. */
+static bool try_page(struct sweep *sweep, size_t page)
+{
+	struct vpager_region *region = sweep->region;
+	uint32_t seen = page_load(&region->table.word[page]);
+	int err;
+
+	if (page_claimed(seen)) {
+		const struct fill *own = own_fill(region, page);
+
+		/* One that is coming in may have no room yet; if it has, the count of pages that are here shows it. */
+		sweep->here += own ? !own->without_room : page_state(seen) != PAGE_FILLING;
+		sweep->busy |= !own && page_state(seen) != PAGE_FILLING;
+		return false;
+	}
+	if (page_state(seen) == PAGE_ABSENT)
+		return false;
+	sweep->here++;
+	if (page_pins(seen))
+		return false;
+	if (seen & PAGE_ACCESSED) {
+		page_flags(&region->table.word[page], 0, PAGE_ACCESSED);
+		sweep->spared = true;
+		return false;
+	}
+	if ((seen & PAGE_DIRTY) && !write_first(sweep, page))
+		return false;
+	err = reclaim_evict(region, page);
+	sweep->busy |= err == -EAGAIN;
+	return err == 0;
+}
+
+/* One round over the region from *at on, and back to there.  True: a page went. */
+static bool sweep_round(struct sweep *sweep, size_t *at)
+{
+	size_t start = *at, pages = sweep->region->table.pages;
+	bool wrapped = false;
+
+	sweep->here = 0;
+	sweep->busy = sweep->spared = sweep->needs_worker = false;
+	for (;;) {
+		size_t page = page_table_next(&sweep->region->table, *at);
+
+		if (wrapped && page >= start)
+			return false;
+		if (page == pages) {
+			if (wrapped || start == 0)
+				return false;
+			wrapped = true;
+			*at = 0;
+			continue;
+		}
+		*at = page + 1;
+		if (try_page(sweep, page))
+			return true;
+	}
 }
 
 /* Evicts one page of the region. */
 static enum room sweep(struct vpager_region *region, enum vpager_call_context may_run)
 {
+	struct sweep round = {.region = region, .may_run = may_run};
 	size_t at = __atomic_load_n(&region->hand, __ATOMIC_RELAXED); /* where it starts is a hint */
-	bool busy = false, needs_worker = false;
+	size_t held;
 
-	for (unsigned int round = 0; round < ROUNDS;) {
-		size_t page = page_table_next(&region->table, at);
-
-		if (page == region->table.pages) {
-			at = 0;
-			round++;
-			continue;
-		}
-		at = page + 1;
-		switch (try_page(region, page, may_run)) {
-		case ROOM_MADE:
+	do {
+		held = __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED);
+		if (sweep_round(&round, &at)) {
 			__atomic_store_n(&region->hand, at, __ATOMIC_RELAXED);
 			return ROOM_MADE;
-		case ROOM_BUSY:
-			busy = true;
-			break;
-		case ROOM_NEEDS_WORKER:
-			needs_worker = true;
-			break;
-		case ROOM_NONE:
-			break;
 		}
-	}
-	if (needs_worker)
+	} while (round.spared); /* each that is spared again was shown meanwhile: somebody got on */
+	if (round.needs_worker)
 		return ROOM_NEEDS_WORKER;
-	return busy || in_transit(region) ? ROOM_BUSY : ROOM_NONE;
+	/* Room that is held by more pages than are here: some are coming in or just went. */
+	return round.busy || held > round.here << region->page_shift ? ROOM_BUSY : ROOM_NONE;
 }
 
 /* Evicts one page of any region, the others first: what this one has is what its threads are using. */
@@ -348,15 +406,17 @@ static enum room make_room(struct vpager_region *region, size_t bytes, enum vpag
 enum room reclaim_room(struct vpager_region *region, size_t n, enum vpager_call_context may_run, struct wait_ticket *ticket)
 {
 	size_t bytes = n << region->page_shift;
-	struct residency *full;
+	struct residency *full, *asked = NULL;
 	enum room room = make_room(region, bytes, may_run, &full);
 
-	if (room != ROOM_BUSY)
-		return room;
 	/* The flag is up before the second look, and a settler looks at the flag after it settled (both seq_cst): either the
 	 * look finds the page settled, or the settler wakes us. */
-	*ticket = wait_prepare(full);
-	__atomic_store_n(&full->waiters, 1, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return make_room(region, bytes, may_run, &full);
+	while (room == ROOM_BUSY && full != asked) {
+		asked = full;
+		*ticket = wait_prepare(asked);
+		__atomic_store_n(&asked->waiters, 1, __ATOMIC_SEQ_CST);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		room = make_room(region, bytes, may_run, &full);
+	}
+	return room;
 }

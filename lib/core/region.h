@@ -69,6 +69,7 @@ struct vpager_region {
 	_Atomic(size_t) hand;           /* the evictor's place */
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
 	_Atomic(size_t) pinned_pages;
+	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
 	_Atomic(uint32_t) next_stream;
 	struct stream streams[REGION_STREAMS];
@@ -148,13 +149,14 @@ enum room {
 	ROOM_NONE
 };
 enum room reclaim_room(struct vpager_region *region, size_t n, enum vpager_call_context may_run, struct wait_ticket *ticket);
-void reclaim_return(struct vpager_region *region, size_t n);
+void reclaim_return(struct vpager_region *region, size_t n); /* and those who wait for room look again */
 /* Writes back one run of dirty pages from `page` on, at most `most`; *done: how many.  0, or the store's error.  0 and *done
- * 0: the page is not dirty, or claimed. */
+ * 0: the page is not dirty, or claimed.  -EAGAIN: the gate is closed. */
 int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t *done);
 /* Gives a clean page back.  -EAGAIN: it is not clean, pinned, claimed, or the gate is closed.  Else why the kernel refused. */
 int reclaim_evict(struct vpager_region *region, size_t page);
-void region_settled(struct vpager_region *region); /* a page settled: those who wait for room look again */
+/* A page that was here settled: those who wait for room look again. */
+void region_settled(struct vpager_region *region);
 
 /* vma.c: mappings are limited (vm.max_map_count); isolated pages cost two each. */
 void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot); /* a run that was and is uniform */

@@ -87,12 +87,12 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		if (asked != OUTCOME_RESOLVED)
 			return asked;
 	}
-	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING))
+	attempt->ticket = wait_prepare(&region->gate);
+	if (!gate_enter(&region->gate))
+		return OUTCOME_WAIT;
+	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
+		gate_leave(&region->gate);
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
-	if (!gate_enter(&region->gate)) {
-		page_settle(&region->table, page, page_state(before), 0, 0);
-		attempt->ticket = wait_prepare(&region->gate);
-		return gate_is_closed(&region->gate) ? OUTCOME_WAIT : OUTCOME_RESOLVED;
 	}
 	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), page_prot(before, to));
 	if (err)
@@ -169,15 +169,18 @@ static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool uns
 	}
 }
 
-/* How often this very fault came back while the page was visible. */
-static uint32_t repeats(const struct vpager_fault *fault, uint32_t word)
+/* How often this very fault came back although the page was visible and nothing was hidden since. */
+static uint32_t repeats(const struct vpager_region *region, const struct vpager_fault *fault, uint32_t word)
 {
 	struct thread *self = &thread_self;
+	uint32_t hidings = __atomic_load_n(&region->hidings, __ATOMIC_ACQUIRE);
 
-	if (!page_visible(word) || self->last_pc != fault->instruction_pointer || self->last_address != fault->faulting_address)
-		self->repeats = 0;
-	else
+	if (page_visible(word) && self->last_hidings == hidings && self->last_pc == fault->instruction_pointer &&
+	    self->last_address == fault->faulting_address)
 		self->repeats++;
+	else
+		self->repeats = 0;
+	self->last_hidings = hidings;
 	self->last_pc = fault->instruction_pointer;
 	self->last_address = fault->faulting_address;
 	return self->repeats;
@@ -216,9 +219,11 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		return OUTCOME_FAILED;
 	}
 	word = page_load(&region->table.word[page]);
+	if (waited)
+		thread_self.repeats = 0; /* something changed while it slept */
 	if (waited && page_visible(word))
 		return OUTCOME_RESOLVED; /* what we slept for */
-	again = waited ? 0 : repeats(fault, word);
+	again = waited ? 0 : repeats(region, fault, word);
 	if (again >= REPEATS_FOREIGN)
 		return OUTCOME_FOREIGN;
 	attempt.unsure = may_be_write(region, fault->access, word, again);

@@ -63,6 +63,13 @@ static bool advance(_Atomic(uint32_t) *place, uint32_t ahead, uint32_t *out)
 	}
 }
 
+static void ring(void)
+{
+	__atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST); /* before the look at idle: see requests_take */
+	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) > 0)
+		sys_futex_wake(&bell, 1);
+}
+
 bool requests_put(const struct request *request)
 {
 	uint32_t at;
@@ -71,9 +78,7 @@ bool requests_put(const struct request *request)
 		return false;
 	slot[at % SLOTS].request = *request;
 	__atomic_store_n(&slot[at % SLOTS].turn, at + 1, __ATOMIC_RELEASE); /* the request is whole */
-	__atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST); /* before the look at idle: see requests_take */
-	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) > 0)
-		sys_futex_wake(&bell, 1);
+	ring();
 	return true;
 }
 
@@ -86,6 +91,10 @@ static bool take(struct request *out)
 	*out = slot[at % SLOTS].request;
 	__atomic_store_n(&slot[at % SLOTS].turn, at + SLOTS, __ATOMIC_RELEASE); /* it was read */
 	wait_wake(requests_space());
+	/* Two putters may publish in the other order than they took their places; the worker that the first of them woke found
+	 * nothing at the head and sleeps again.  So whoever sees another request behind its own rings once more. */
+	if (__atomic_load_n(&slot[(at + 1) % SLOTS].turn, __ATOMIC_ACQUIRE) == at + 2)
+		ring();
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #ifndef VPAGER_CORE_STORE_H
 #define VPAGER_CORE_STORE_H
 
+#include <stdbool.h>
 #include "vpager.h"
 
 struct vpager_store {
@@ -19,6 +20,7 @@ struct vpager_store {
 struct fill {
 	struct fill *outer;
 	const void *first, *last; /* page words claimed; NULL: none */
+	bool without_room;        /* they do not count against a limit yet */
 };
 
 /* The callback under a landing pad of its own: an access of the store's code to managed memory that cannot be satisfied is

@@ -16,6 +16,7 @@ struct thread {
 	const void *forwarded;    /* the ucontext that chain_forward is handing on, against chain cycles */
 	uint32_t forward_depth;
 	bool is_worker;
+	uint32_t last_hidings;
 	uint32_t repeats; /* how often the same fault came back without anything having changed */
 	uintptr_t last_pc, last_address;
 };

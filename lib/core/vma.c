@@ -95,7 +95,7 @@ static bool hide(struct vpager_region *region, size_t page)
 {
 	page_word *word = &region->table.word[page];
 	uint32_t seen = page_load(word), before = seen;
-	int err;
+	int err = -1;
 
 	if (!page_visible(seen) || page_pins(seen) || !isolated(region, page))
 		return false;
@@ -103,12 +103,15 @@ static bool hide(struct vpager_region *region, size_t page)
 		page_flags(word, 0, PAGE_ACCESSED);
 		return false;
 	}
-	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING))
+	if (!gate_enter(&region->gate))
 		return false;
-	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
-	page_settle(&region->table, page, err ? page_state(before) : PAGE_HIDDEN, 0, 0);
-	region_settled(region);
-	return !err;
+	if (page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
+		err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
+		page_settle(&region->table, page, err ? page_state(before) : PAGE_HIDDEN, 0, 0);
+		region_settled(region);
+	}
+	gate_leave(&region->gate);
+	return err == 0;
 }
 
 static size_t relieve(struct vpager_region *region, size_t n)
