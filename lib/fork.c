@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <fcntl.h>
+#include "core/entry.h"
 #include "core/nested.h"
 #include "core/region.h"
 #include "core/sys.h"
@@ -27,7 +28,7 @@
 #include "worker.h"
 
 static struct {
-	int pipe[2];  /* the parent reads; its end comes when the child is done, or was never made.  -1: no copies */
+	int pipe[2];  /* the parent reads; a byte or the end comes when the child is done, or was never made.  -1: no copies */
 	bool closed;  /* gates are */
 	arch_sigset_t open;
 } forking;
@@ -37,14 +38,23 @@ static bool inherits(const struct vpager_region *region)
 	return __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
 }
 
+/* What a claimed page may be, at the most, when mprotect failed: one that is called more than it is, is shown again by its next
+ * fault; one that can be written to must not be called less. */
+static enum page_state most_visible(uint32_t word)
+{
+	return (word & PAGE_DIRTY) && !(word & (PAGE_ARMED | PAGE_DENY_WRITE)) ? PAGE_WRITABLE : PAGE_HIDDEN;
+}
+
 /* Settles the run of pages that hide_all has claimed as hidden. */
 static int hide_run(struct vpager_region *region, size_t first, size_t end)
 {
 	int err = end > first ? region->engine->protect(region, first, end - first, PROT_READ, PROT_NONE) : 0;
 
 	for (size_t page = page_table_next(&region->table, first); page < end; page = page_table_next(&region->table, page + 1)) {
-		if (page_state(page_load(&region->table.word[page])) == PAGE_CHANGING)
-			page_settle(&region->table, page, PAGE_HIDDEN, 0, 0);
+		uint32_t word = page_load(&region->table.word[page]);
+
+		if (page_state(word) == PAGE_CHANGING)
+			page_settle(&region->table, page, err ? most_visible(word) : PAGE_HIDDEN, 0, 0);
 	}
 	return err;
 }
@@ -243,6 +253,7 @@ static void inherit(struct vpager_region *region)
 		return;
 	}
 	if (rebuild(region, &parents)) {
+		__atomic_fetch_sub(&residency_total.bytes, region->residency.bytes, __ATOMIC_RELAXED);
 		region_unmap(region);
 		cover(region);
 		become_gone(region);
@@ -258,6 +269,7 @@ static void in_child(void)
 	thread_self.is_worker = false;
 	workers_lost();
 	nested_reset();
+	entry_after_fork();
 	__atomic_store_n(&residency_total.bytes, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&vma_used, 0, __ATOMIC_RELAXED);
 	/* All addresses first: until then the program's next mapping could land in a hole. */
@@ -266,6 +278,8 @@ static void in_child(void)
 
 		index_forget_users(&region->object);
 		gate_reset(&region->gate);
+		if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_FREE)
+			region_abandon(region);
 		if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) != REGION_LIVE)
 			continue;
 		cover(region);
@@ -275,12 +289,15 @@ static void in_child(void)
 	for (size_t i = 0; i < region_slots(); i++)
 		if (inherits(region_slot(i))) {
 			inherit(region_slot(i));
-			__atomic_fetch_add(&vma_used, 2, __ATOMIC_RELAXED);
+			vma_begin(region_slot(i));
 			workers_needed |= region_needs_workers(region_slot(i));
 		}
 	if (parents_files)
 		space_forget(parents_files);
 	if (forking.pipe[0] >= 0) {
+		/* A byte, since a process that somebody made by a raw clone meanwhile may hold the end open.  If it cannot be
+		 * written the end comes all the same. */
+		(void)sys_call(SYS_write, forking.pipe[1], (long)"", 1, 0, 0, 0);
 		close(forking.pipe[0]);
 		close(forking.pipe[1]);
 	}

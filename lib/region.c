@@ -192,6 +192,14 @@ bool region_needs_workers(const struct vpager_region *region)
 	       (swap && (swap->ops.read_in == VPAGER_CALL_WORKER || swap->ops.write_in == VPAGER_CALL_WORKER));
 }
 
+/* The slot is free afterwards.  The object's counts stay: whoever looks at any slot counts itself there for a moment. */
+static void clear(struct vpager_region *region)
+{
+	region->object.base = 0;
+	region->object.span = 0;
+	memset((char *)region + sizeof region->object, 0, sizeof *region - sizeof region->object);
+}
+
 /* Everything of a region that is in no index; the slot is free again at the end.  Under the runtime lock, but for the stores,
  * whose close is the program's code: they come back in `stores` for the caller to let go of. */
 static void dismantle(struct vpager_region *region, struct vpager_store *stores[2])
@@ -201,10 +209,15 @@ static void dismantle(struct vpager_region *region, struct vpager_store *stores[
 	region_unmap(region);
 	if (region->metadata)
 		munmap(region->metadata, region->metadata_bytes);
-	/* The object's counts stay: whoever looks at any slot counts itself there for a moment. */
-	region->object.base = 0;
-	region->object.span = 0;
-	memset((char *)region + sizeof region->object, 0, sizeof *region - sizeof region->object);
+	clear(region);
+}
+
+void region_abandon(struct vpager_region *region)
+{
+	if (!region->metadata)
+		return;
+	munmap(region->metadata, region->metadata_bytes);
+	clear(region);
 }
 
 static int build(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
@@ -247,7 +260,7 @@ VPAGER_EXPORT int vpager_region_create(struct vpager_region **out, const struct 
 	region = region_slot_take();
 	err = region ? build(region, &o, store_length) : -ENOMEM;
 	if (!err) {
-		__atomic_fetch_add(&vma_used, 2, __ATOMIC_RELAXED);
+		vma_begin(region);
 		__atomic_store_n(&region->life, REGION_LIVE, __ATOMIC_SEQ_CST); /* whoever sees it sees all of the region */
 		*out = region;
 	} else if (region) {
@@ -296,8 +309,7 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 	index_drain(&region->object); /* a worker may be in the store's code for long: not under the lock */
 	runtime_lock();
 	reclaim_return(region, __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED) >> region->page_shift);
-	if (!gone)
-		__atomic_fetch_sub(&vma_used, vma_count(region), __ATOMIC_RELAXED);
+	vma_end(region);
 	dismantle(region, stores);
 	runtime_unlock();
 	vpager_store_unref(stores[0]);

@@ -18,6 +18,8 @@ bool region_needs_workers(const struct vpager_region *region);
 
 /* An extent of swap as a store. */
 int region_swap_create(struct vpager_store **out, size_t span);
+/* In a fork child: a region that another thread of the parent was tearing down, which nobody will finish.  Its slot is free. */
+void region_abandon(struct vpager_region *region);
 /* In a fork child: an extent is in the parent's file, and the child's own files may have the same descriptor. */
 void region_swap_forget(struct vpager_region *region);
 

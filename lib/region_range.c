@@ -79,10 +79,19 @@ static int bring(struct vpager_region *region, size_t page, bool write, const ar
 	}
 }
 
-/* Whether so many pages can be held at once: each thread's reserve stays free. */
-static bool fits_limit(const struct residency *residency, const struct vpager_region *region, size_t pages)
+/* Whether so many bytes can be held at once: a thread's reserve stays free. */
+static bool fits_limit(const struct residency *residency, const struct vpager_region *region, size_t bytes)
 {
-	return !residency->limit || pages + REGION_RESERVE_PAGES <= residency->limit >> region->page_shift;
+	size_t reserve = REGION_RESERVE_PAGES * region->page_bytes;
+
+	return !residency->limit || (residency->limit >= reserve && bytes <= residency->limit - reserve);
+}
+
+static bool fits_both(const struct vpager_region *region, size_t pages)
+{
+	size_t bytes = pages > SIZE_MAX >> region->page_shift ? SIZE_MAX : pages << region->page_shift;
+
+	return fits_limit(&region->residency, region, bytes) && fits_limit(&residency_total, region, bytes);
 }
 
 VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n)
@@ -97,7 +106,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	for (size_t i = 0; i < n; i++)
 		if (page[i] >= all.end)
 			return -EINVAL;
-	if (!fits_limit(&region->residency, region, n) || !fits_limit(&residency_total, region, n))
+	if (!fits_both(region, n))
 		return -ENOMEM;
 	signals_close(&open);
 	for (size_t i = 0; i < n && !err; i++)
@@ -107,6 +116,31 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 }
 
 /* ---- pins ---- */
+
+static size_t pinned_in_all(void)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < region_slots(); i++) {
+		const struct vpager_region *region = region_slot(i);
+
+		if (__atomic_load_n(&region->life, __ATOMIC_ACQUIRE) == REGION_LIVE)
+			bytes += __atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) << region->page_shift;
+	}
+	return bytes;
+}
+
+/* One page more is pinned for the first time.  Counted before it is, so that all pinners together stay within the limits. */
+static int count_pinned(struct vpager_region *region)
+{
+	size_t pages = __atomic_add_fetch(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+
+	if (fits_limit(&region->residency, region, pages << region->page_shift) &&
+	    (!residency_total.limit || fits_limit(&residency_total, region, pinned_in_all())))
+		return 0;
+	__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+	return -ENOMEM;
+}
 
 static int pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
 {
@@ -120,15 +154,12 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 		if (page_pins(seen) == PAGE_PINS_MAX)
 			return -EAGAIN;
 		first = page_pins(seen) == 0;
-		/* Counted before it is pinned, so that all pinners together stay within the limit. */
-		if (first && !fits_limit(&region->residency, region, __atomic_add_fetch(&region->pinned_pages, 1, __ATOMIC_ACQ_REL)))
-			err = -ENOMEM;
-		if (!err && page_pin(&region->table.word[page], &seen))
-			return 0;
+		if (first)
+			err = count_pinned(region);
+		if (err || page_pin(&region->table.word[page], &seen))
+			return err;
 		if (first)
 			__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
-		if (err)
-			return err;
 	}
 }
 
@@ -156,8 +187,8 @@ VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, si
 
 	if (err)
 		return err;
-	if (!fits_limit(&residency_total, region, range.end - range.first))
-		return -ENOMEM;
+	if (!fits_both(region, range.end - range.first))
+		return -ENOMEM; /* before anything is brought in for it */
 	signals_close(&open);
 	for (page = range.first; page < range.end; page++) {
 		err = pin_page(region, page, for_write, &open);

@@ -140,6 +140,14 @@ VPAGER_EXPORT int vpager_on_fatal(vpager_fault_fn fn, void *ctx)
 	return 0;
 }
 
+void entry_after_fork(void)
+{
+	if (!(__atomic_load_n(&fatal.turn, __ATOMIC_RELAXED) & 1))
+		return;
+	__atomic_store_n(&fatal.fn, NULL, __ATOMIC_RELAXED); /* it may not belong to ctx */
+	__atomic_fetch_add(&fatal.turn, 1, __ATOMIC_RELAXED);
+}
+
 /* An access that a store could not satisfy dies as one to a file mapping does: by SIGBUS.  What is forbidden, or was not
  * inherited, is SIGSEGV as the kernel raised it. */
 static bool becomes_sigbus(const struct vpager_fault *fault)

@@ -200,17 +200,43 @@ static enum outcome hand_over(struct request *request, struct attempt *attempt)
 	return OUTCOME_WAIT;
 }
 
+/* An access that comes back to an absent page has perhaps been to a worker that found no room.  It is this thread that waits for
+ * some: nothing is claimed by it now, and to go to the worker again at once would be to turn round and round. */
+static bool must_wait_for_room(struct vpager_region *region, struct attempt *attempt)
+{
+	enum room room = reclaim_room(region, 1, VPAGER_CALL_HANDLER, &attempt->ticket);
+
+	if (room == ROOM_MADE)
+		reclaim_return(region, 1);
+	return room == ROOM_BUSY;
+}
+
+static bool no_room_yet(struct vpager_region *region, struct wait_ticket *ticket)
+{
+	enum room room = reclaim_room(region, 1, VPAGER_CALL_HANDLER, ticket);
+
+	if (room == ROOM_MADE)
+		reclaim_return(region, 1);
+	return room == ROOM_BUSY;
+}
+
 enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
 {
-	struct readahead ahead = readahead_begin(region, page);
+	struct readahead ahead;
 	struct request request = {.region = region, .page = page, .access = attempt->fault->access};
 	struct vpager_store *source;
 	uint32_t like = seen;
 	uint64_t offset;
 	int error = 0;
 
+	if (attempt->waited && must_wait_for_room(region, attempt))
+		return OUTCOME_WAIT;
 	if (seen & PAGE_ARMED)
 		request.access = VPAGER_ACCESS_READ; /* the write barrier is asked when the page is here */
+	ahead = readahead_begin(region, page);
+	/* Second time: a worker may have found no room and given the page back.  Not again before there is some. */
+	if (attempt->waited && no_room_yet(region, &attempt->ticket))
+		return OUTCOME_WAIT;
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	request.n = fill_claim_ahead(region, page, like, ahead.window);

@@ -108,7 +108,9 @@ int nested_begin(struct nested_wait *wait, const void *wanted)
 	if (write_down(wait->slot)) {
 		__atomic_store_n(&waiting[wait->slot].wanted, (uintptr_t)wanted, __ATOMIC_SEQ_CST);
 		wait->worker = thread_self.is_worker;
-		if (!closes_a_circle(wait->slot, (uintptr_t)wanted) && !(wait->worker && last_worker()))
+		/* A circle stands still; what looks like one because a slot was used again meanwhile is gone at the second look. */
+		if (!(closes_a_circle(wait->slot, (uintptr_t)wanted) && closes_a_circle(wait->slot, (uintptr_t)wanted)) &&
+		    !(wait->worker && last_worker()))
 			return 0;
 	}
 	wait->worker = false;

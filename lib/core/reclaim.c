@@ -364,7 +364,10 @@ static enum room sweep_all(struct vpager_region *region, enum vpager_call_contex
 			room = sweep(other, may_run);
 			worst = room == ROOM_BUSY || room == ROOM_NEEDS_WORKER ? room : worst;
 		} else {
+			/* one that is being torn down gives its room back soon */
 			room = ROOM_NONE;
+			if (other != region && __atomic_load_n(&other->residency.bytes, __ATOMIC_RELAXED) > 0 && worst == ROOM_NONE)
+				worst = ROOM_BUSY;
 		}
 		object_release(&other->object);
 		if (room == ROOM_MADE)

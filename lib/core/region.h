@@ -69,6 +69,7 @@ struct vpager_region {
 	_Atomic(size_t) hand;           /* the evictor's place */
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
 	_Atomic(size_t) pinned_pages;
+	_Atomic(size_t) vmas;        /* its part of vma_used */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
 	_Atomic(uint32_t) next_stream;
@@ -162,7 +163,8 @@ void region_settled(struct vpager_region *region);
 void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot); /* a run that was and is uniform */
 /* Hides up to n isolated, cold pages anywhere; the number hidden. */
 size_t vma_relieve(struct vpager_region *first, size_t n);
-size_t vma_count(const struct vpager_region *region); /* of one region, now */
+void vma_begin(struct vpager_region *region); /* a new region is mapped */
+void vma_end(struct vpager_region *region);
 extern _Atomic(size_t) vma_used;
 extern size_t vma_limit;
 

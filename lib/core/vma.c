@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include "region.h"
 
+#define VMAS_BARE 2u        /* a region and its alias */
 #define RELIEF_PAGES 4u     /* hidden by each fault beyond the limit: more than it can add */
 #define RECOUNT_EVERY 4096u /* faults beyond the limit */
 
@@ -29,9 +30,25 @@ static int borders(int left, int run, int right)
 	return (left >= 0 && left != run) + (right >= 0 && right != run);
 }
 
-size_t vma_count(const struct vpager_region *region)
+static void used_changes(struct vpager_region *region, size_t delta)
 {
-	size_t used = 2; /* the region and its alias */
+	__atomic_fetch_add(&region->vmas, delta, __ATOMIC_RELAXED); /* counts, which order nothing */
+	__atomic_fetch_add(&vma_used, delta, __ATOMIC_RELAXED);
+}
+
+void vma_begin(struct vpager_region *region)
+{
+	used_changes(region, VMAS_BARE);
+}
+
+void vma_end(struct vpager_region *region)
+{
+	used_changes(region, -__atomic_load_n(&region->vmas, __ATOMIC_RELAXED));
+}
+
+static size_t vma_count(const struct vpager_region *region)
+{
+	size_t used = VMAS_BARE;
 
 	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages;
 	     page = page_table_next(&region->table, page + 1)) {
@@ -62,10 +79,12 @@ static size_t for_others(const struct vpager_region *but, size_t (*fn)(struct vp
 	return done;
 }
 
-static size_t count_one(struct vpager_region *region, size_t left)
+/* Takes the drift out of the estimate of one region. */
+static size_t recount(struct vpager_region *region, size_t left)
 {
 	(void)left;
-	return vma_count(region);
+	used_changes(region, vma_count(region) - __atomic_load_n(&region->vmas, __ATOMIC_RELAXED));
+	return 0;
 }
 
 void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot)
@@ -73,13 +92,12 @@ void vma_change(struct vpager_region *region, size_t page, size_t n, int from_pr
 	static _Atomic(uint32_t) beyond;
 	int left = visible_prot(region, page - 1), right = visible_prot(region, page + n);
 	int delta = borders(left, to_prot, right) - borders(left, from_prot, right);
-	/* An estimate: neighbours may change at this moment.  The recount takes the drift out. */
-	size_t used = __atomic_add_fetch(&vma_used, (size_t)delta, __ATOMIC_RELAXED);
 
-	if (delta <= 0 || used <= vma_limit)
+	used_changes(region, (size_t)delta); /* an estimate: neighbours may change at this moment */
+	if (delta <= 0 || __atomic_load_n(&vma_used, __ATOMIC_RELAXED) <= vma_limit)
 		return;
 	if (__atomic_fetch_add(&beyond, 1, __ATOMIC_RELAXED) % RECOUNT_EVERY == 0) {
-		__atomic_store_n(&vma_used, for_others(NULL, count_one, SIZE_MAX), __ATOMIC_RELAXED);
+		for_others(NULL, recount, SIZE_MAX);
 		if (__atomic_load_n(&vma_used, __ATOMIC_RELAXED) <= vma_limit)
 			return;
 	}
