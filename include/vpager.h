@@ -117,6 +117,11 @@ const char *vpager_fault_reason_name(enum vpager_fault_reason reason);
 /* [S] The record as text, one "name: value" a line.  0, or the error of write(2). */
 int vpager_fault_write(int fd, const struct vpager_fault *fault);
 
+/* The calls that led here, innermost first: at most n addresses into pc; how many.  ucontext: begin at a signal's frame, else
+ * at the caller.  For a last report of a process that is dying anyway, also inside a handler: the unwinder takes the dynamic
+ * linker's lock.  -ENOTSUP: built without libunwind, or it cannot begin at a signal's frame on this CPU.  -EINVAL. */
+int vpager_backtrace(void **pc, int n, const void *ucontext);
+
 typedef void (*vpager_fault_fn)(void *ctx, const struct vpager_fault *fault); /* runs in the handler */
 
 /* fn sees each fault that we do not resolve, before the next handler (or the default action) gets it.  NULL: none. */
@@ -200,7 +205,8 @@ struct vpager_region_options {
 	void *address;               /* exactly there (a multiple of page_bytes); NULL: anywhere */
 	struct vpager_store *swap;   /* for dirty pages of private regions; NULL: an unlinked file in $TMPDIR or /var/tmp */
 	vpager_verdict_fn on_error;  /* a fault that could not be satisfied, outside vpager_try */
-	vpager_verdict_fn on_write;  /* first write to each page that vpager_region_arm armed: a write barrier */
+	vpager_verdict_fn on_write;  /* first write to each page that vpager_region_arm armed: a write barrier (threads that
+	                              * write there at the same time each ask) */
 	void *ctx;
 };
 

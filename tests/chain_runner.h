@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "skip.h"
 
-#define RUN_SECONDS 20
+#define RUN_SECONDS 10
 #define NOTES_MOST 255
 
 /* Shared with the scenario's process. */

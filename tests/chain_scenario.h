@@ -138,7 +138,9 @@ static inline void send_from_outside(int signo, int value)
 	pid = fork();
 	if (pid == 0)
 		_exit(sigqueue(parent, signo, (union sigval){.sival_int = value}) ? 1 : 0);
-	must(pid > 0 && waitpid(pid, NULL, 0) == pid, "a sender");
+	must(pid > 0, "fork");
+	while (waitpid(pid, NULL, 0) != pid)
+		must(errno == EINTR, "waitpid");
 }
 
 static inline void in_thread(void *(*fn)(void *), void *arg)
@@ -167,6 +169,18 @@ static inline void nothing(int signo)
 	note('N');
 }
 
+static inline void note_mask(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGUSR1, SIGUSR2, SIGALRM, SIGHUP, SIGILL};
+	sigset_t now;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		note(sigismember(&now, signals[i]) ? '1' : '0');
+	note(sigismember(&now, SIGRTMIN + 1) ? '1' : '0');
+	note(' ');
+}
+
 /* ---- the comparison ---- */
 
 enum how {
@@ -185,6 +199,34 @@ struct scenario {
 	int end; /* exit status, or DIES() */
 };
 #define SCENARIO(name, ...) {#name, name, __VA_ARGS__}
+
+/* What qemu-user (seen: 7.2) does otherwise than the kernel, with us and without us. */
+#define NO_QUEUED_FAULT "fails an assertion on a queued signal with the code of a fault"
+#define NO_FORCED_BUS "runs the instruction for ever where SIGBUS is ignored or blocked"
+#define NO_STACK_END "runs on where an alternate stack is full"
+#define NO_RESTART "interrupts read() whatever SA_RESTART says"
+static const struct {
+	const char *name, *what;
+} emulator_gaps[] = {
+    {"dfl_memory_failure_elsewhere", NO_QUEUED_FAULT},
+    {"dfl_failing_store", NO_QUEUED_FAULT},
+    {"cycle_failing_store", NO_QUEUED_FAULT},
+    {"ign_bus", NO_FORCED_BUS},
+    {"ign_failing_store", NO_FORCED_BUS},
+    {"blocked_failing_store", NO_FORCED_BUS},
+    {"nested_nodefer", NO_STACK_END},
+    {"ign_does_not_interrupt", NO_RESTART},
+    {"restart_restarts", NO_RESTART},
+};
+
+static inline const char *emulator_gap(const char *name)
+{
+	for (size_t i = 0; skip_emulated() && i < sizeof emulator_gaps / sizeof *emulator_gaps; i++) {
+		if (strcmp(emulator_gaps[i].name, name) == 0)
+			return emulator_gaps[i].what;
+	}
+	return NULL;
+}
 
 static int failures;
 
@@ -251,7 +293,11 @@ static inline int run_table(const struct scenario *table, size_t n, int argc, ch
 	if (!trace)
 		printf("no ptrace here: what a core file would show is not compared\n");
 	for (size_t i = 0; i < n; i++) {
-		if (argc < 2 || strcmp(argv[1], table[i].name) == 0)
+		if (argc > 1 && strcmp(argv[1], table[i].name) != 0)
+			continue;
+		if (emulator_gap(table[i].name))
+			printf("skipped %s: the emulator %s\n", table[i].name, emulator_gap(table[i].name));
+		else
 			check_scenario(&table[i], trace);
 	}
 	printf("%zu scenarios, %d failures\n", n, failures);

@@ -19,4 +19,20 @@ static inline bool skip_emulated(void)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
+/* This part of the test is not to be run here, as the run says by the words of VPAGER_TEST_LEAVE_OUT. */
+static inline bool skip_part(const char *name)
+{
+	const char *words = getenv("VPAGER_TEST_LEAVE_OUT");
+	size_t len = strlen(name);
+
+	while (words && *words) {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && strncmp(words, name, n) == 0)
+			return true;
+		words += n + strspn(words + n, " ");
+	}
+	return false;
+}
+
 #endif

@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "../lib/core/action.h"
 #include "../lib/core/chain.h"
@@ -221,7 +224,7 @@ START_TEST(action_survives_libc)
 
 	memset(&there, 0, sizeof there);
 	there.sa_handler = plain;
-	there.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+	there.sa_flags = (int)(SA_RESETHAND | SA_RESTART | RESTORER); /* as it comes back from sigaction */
 	sigaddset(&there.sa_mask, SIGHUP);
 	sigaddset(&there.sa_mask, SIGRTMAX);
 	action_from_libc(&action, &there);
@@ -230,7 +233,7 @@ START_TEST(action_survives_libc)
 	ck_assert(arch_sigset_has(&action.mask, SIGHUP) && arch_sigset_has(&action.mask, SIGRTMAX));
 	ck_assert(!arch_sigset_has(&action.mask, SIGINT));
 	action_to_libc(&action, &back);
-	ck_assert(back.sa_handler == there.sa_handler && back.sa_flags == there.sa_flags);
+	ck_assert(back.sa_handler == there.sa_handler && ((unsigned)back.sa_flags ^ (unsigned)there.sa_flags) == RESTORER);
 	for (int signo = 1; signo <= SIGRTMAX; signo++)
 		ck_assert_int_eq(sigismember(&back.sa_mask, signo), sigismember(&there.sa_mask, signo));
 }
@@ -361,6 +364,11 @@ START_TEST(many_in_front_of_each_other)
 	const int kept = (int)sizeof(uintptr_t);
 	struct sigaction action;
 
+	for (uintptr_t i = 1; i <= MANY; i++) { /* so that numbers of more than four bits are among them */
+		struct action other_one = made_up(0x1000 * i, 0);
+
+		action_record(SIGSEGV, &other_one);
+	}
 	memset(&action, 0, sizeof action);
 	action.sa_flags = SA_SIGINFO;
 	for (int i = 0; i < kept; i++) {
@@ -385,6 +393,133 @@ START_TEST(many_in_front_of_each_other)
 		}
 		ck_assert_uint_eq(chain_next(SIGSEGV, chain_generation(SIGSEGV, &now), (unsigned)kept), 0);
 	}
+}
+END_TEST
+
+static void many_comes(int i)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof action);
+	action.sa_sigaction = many[i];
+	action.sa_flags = SA_SIGINFO;
+	ck_assert_int_eq(sigaction(SIGSEGV, &action, &many_found[i]), 0);
+	ck_assert_int_eq(chain_ensure_last(ours), 0);
+}
+
+static void many_goes(int i)
+{
+	ck_assert_int_eq(sigaction(SIGSEGV, &many_found[i], NULL), 0);
+}
+
+/* Each comes, and goes away without us hearing of it; who was there before us is the next again each time. */
+START_TEST(come_and_gone)
+{
+	on(SIGSEGV, 0, plain);
+	ck_assert_int_eq(chain_install(ours), 0);
+	for (int i = 0; i < MANY; i++) {
+		many_comes(i);
+		send(SIGSEGV);
+		ck_assert_int_eq(many_ran[i], 1);
+		ck_assert_int_eq(plain_ran, 2 * i + 1);
+		many_goes(i);
+		if (_i)
+			ck_assert_int_eq(chain_ensure_last(ours), 0);
+		send(SIGSEGV);
+		ck_assert_int_eq(many_ran[i], 1);
+		ck_assert_int_eq(plain_ran, 2 * i + 2);
+	}
+}
+END_TEST
+
+/* The same, but the signal that would tell us does not come; a call of ours does. */
+START_TEST(gone_unnoticed)
+{
+	on(SIGSEGV, 0, plain);
+	ck_assert_int_eq(chain_install(ours), 0);
+	many_comes(0);
+	many_goes(0);
+	ck_assert_int_eq(chain_ensure_last(ours), 0);
+	many_comes(1);
+	send(SIGSEGV);
+	ck_assert_int_eq(many_ran[0], 0);
+	ck_assert_int_eq(many_ran[1], 1);
+	ck_assert_int_eq(plain_ran, 1);
+}
+END_TEST
+
+/* A thread that was in our handler when the signals were given back. */
+START_TEST(forwards_after_remove)
+{
+	struct sigaction mine;
+
+	on(SIGSEGV, 0, plain);
+	ck_assert_int_eq(chain_install(ours), 0);
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &mine), 0);
+	ck_assert_int_eq(chain_remove(), 0);
+	ck_assert_int_eq(sigaction(SIGSEGV, &mine, NULL), 0);
+	send(SIGSEGV);
+	ck_assert_int_eq(ours_ran, 1);
+	ck_assert_int_eq(plain_ran, 1);
+}
+END_TEST
+
+/* ---- dying ---- */
+
+static _Atomic(int) *shared_count;
+
+static void ours_counting(int signo, siginfo_t *si, void *uc)
+{
+	++*shared_count;
+	chain_forward(signo, si, uc, false);
+}
+
+static void to_default(int signo)
+{
+	on(signo, 0, SIG_DFL);
+}
+
+static void die_by_handler(void)
+{
+	on(SIGSEGV, 0, to_default);
+	ck_assert_int_eq(chain_install(ours_counting), 0);
+	*(volatile char *)0x1234 = 1;
+}
+
+static void die_in_a_circle(void)
+{
+	struct sigaction action;
+
+	ck_assert_int_eq(chain_install(ours_counting), 0);
+	memset(&action, 0, sizeof action);
+	action.sa_sigaction = third;
+	action.sa_flags = SA_SIGINFO;
+	ck_assert_int_eq(sigaction(SIGSEGV, &action, &third_found), 0);
+	ck_assert_int_eq(chain_ensure_last(ours_counting), 0);
+	send(SIGSEGV);
+}
+
+static const struct {
+	void (*run)(void);
+	int times; /* we are called until it is over */
+} deaths[] = {{die_by_handler, 1}, {die_in_a_circle, 2}};
+
+/* Whoever counts or reports what we do not answer must not see one signal twice. */
+START_TEST(dies_without_a_detour)
+{
+	int status;
+	pid_t pid;
+
+	shared_count = mmap(NULL, sizeof *shared_count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert(shared_count != MAP_FAILED);
+	pid = fork();
+	if (pid == 0) {
+		deaths[_i].run();
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert_int_eq(*shared_count, deaths[_i].times);
 }
 END_TEST
 
@@ -511,9 +646,11 @@ int main(void)
 	Suite *suite = suite_create("chain");
 	TCase *table = tcase_create("actions"), *kernel = tcase_create("kernel"), *race = tcase_create("races");
 	TCase *refusal = tcase_create("refused");
+	const struct rlimit none = {0, 0};
 	SRunner *runner;
 	int failed;
 
+	setrlimit(RLIMIT_CORE, &none);
 	tcase_add_test(table, action_keeps_its_number);
 	tcase_add_test(table, action_table_full);
 	tcase_add_test(table, install_is_all_or_nothing);
@@ -527,6 +664,10 @@ int main(void)
 	tcase_add_test(kernel, table_does_not_grow);
 	tcase_add_test(kernel, remove_without_install);
 	tcase_add_test(kernel, many_in_front_of_each_other);
+	tcase_add_loop_test(kernel, come_and_gone, 0, 2);
+	tcase_add_test(kernel, gone_unnoticed);
+	tcase_add_test(kernel, forwards_after_remove);
+	tcase_add_loop_test(kernel, dies_without_a_detour, 0, sizeof deaths / sizeof *deaths);
 	tcase_add_test(race, somebody_came_in_between);
 	tcase_add_test(race, somebody_was_quicker);
 	tcase_add_test_raise_signal(refusal, queue_refused, SIGSEGV);

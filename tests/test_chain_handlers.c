@@ -132,18 +132,6 @@ static void info_failing_store(void)
 
 /* ---- masks ---- */
 
-static void note_mask(void)
-{
-	static const int signals[] = {SIGSEGV, SIGBUS, SIGUSR1, SIGUSR2, SIGALRM, SIGHUP, SIGILL};
-	sigset_t now;
-
-	pthread_sigmask(SIG_BLOCK, NULL, &now);
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-		note(sigismember(&now, signals[i]) ? '1' : '0');
-	note(sigismember(&now, SIGRTMIN + 1) ? '1' : '0');
-	note(' ');
-}
-
 static void masked(int signo)
 {
 	(void)signo;

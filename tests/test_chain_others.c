@@ -81,6 +81,46 @@ static void after_us_default(void)
 	store_to(foreign);
 }
 
+static void chaining_twice(int signo, siginfo_t *si, void *uc)
+{
+	note('F');
+	hand_back(signo, si, uc);
+	hand_back(signo, si, uc);
+	note('f');
+}
+
+static void after_us_calls_twice(void)
+{
+	on(SIGSEGV, 0, plain);
+	we_come();
+	on_info(SIGSEGV, 0, chaining_twice);
+	subject_must(subject_ensure_last(), "ensure_last");
+	store_to(foreign);
+	subject_still_works();
+}
+
+static void chaining_noting_mask(int signo, siginfo_t *si, void *uc)
+{
+	note('F');
+	hand_back(signo, si, uc);
+	note_mask();
+}
+
+/* The one that it calls has a mask; its own is as before afterwards. */
+static void after_us_mask_kept(void)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	on_with_mask(SIGSEGV, 0, plain, &mask, NULL);
+	we_come();
+	on_info(SIGSEGV, SA_NODEFER, chaining_noting_mask);
+	subject_must(subject_ensure_last(), "ensure_last");
+	store_to(foreign);
+	note_mask();
+}
+
 /* It hands on to us, we have nobody but it: SIG_DFL is what it would have found. */
 static void cycle_fault(void)
 {
@@ -91,18 +131,51 @@ static void cycle_fault(void)
 	store_to(foreign + 11);
 }
 
-static void cycle_sent(void)
+static struct sigaction second_found;
+
+static void chaining_second(int signo, siginfo_t *si, void *uc)
+{
+	note('G');
+	second_found.sa_sigaction(signo, si, uc);
+	note('g');
+}
+
+/* Without us: SIG_DFL itself, and no handler that could spoil what the core file shows. */
+static void cycle_of_sent(int flags, bool two)
 {
 	we_come();
-	if (subject_native) { /* SIG_DFL itself, and no handler that could spoil what the core file shows */
-		note('F');
-		note('f');
+	if (subject_native) {
+		for (const char *c = two ? "GFfg" : "Ff"; *c; c++)
+			note(*c);
 	} else {
-		on_info(SIGSEGV, 0, chaining);
+		on_info(SIGSEGV, flags, chaining);
 		subject_must(subject_ensure_last(), "ensure_last");
+		if (two) {
+			struct sigaction first = found;
+
+			on_info(SIGSEGV, flags, chaining_second);
+			second_found = found;
+			found = first;
+			subject_must(subject_ensure_last(), "ensure_last");
+		}
 	}
 	send_from_outside(SIGSEGV, 8);
 	block(SIG_UNBLOCK, SIGSEGV);
+}
+
+static void cycle_sent(void)
+{
+	cycle_of_sent(0, false);
+}
+
+static void cycle_sent_nodefer(void)
+{
+	cycle_of_sent(SA_NODEFER, false);
+}
+
+static void cycle_of_two_sent(void)
+{
+	cycle_of_sent(SA_NODEFER, true);
 }
 
 static void cycle_failing_store(void)
@@ -141,6 +214,23 @@ static void withdraws_overtaken_default(void)
 	on_info(SIGSEGV, 0, reporter);
 	subject_must(subject_ensure_last(), "ensure_last");
 	store_to(foreign + 40);
+}
+
+/* ... or calls whom it found ... */
+static void reporter_calling(int signo, siginfo_t *si, void *uc)
+{
+	reporter(signo, si, uc);
+	hand_back(signo, si, uc);
+}
+
+static void withdraws_and_calls(void)
+{
+	on(SIGSEGV, 0, plain);
+	we_come();
+	on_info(SIGSEGV, 0, reporter_calling);
+	subject_must(subject_ensure_last(), "ensure_last");
+	store_to(foreign);
+	subject_still_works();
 }
 
 /* ... or raises the signal once more, as Python's faulthandler does. */
@@ -333,10 +423,15 @@ static const struct scenario scenarios[] = {
     SCENARIO(after_us_replacing, ALIKE, "P", 0),
     SCENARIO(after_us_default, ALIKE, "", DIES(SIGSEGV)),
     SCENARIO(cycle_fault, ALIKE, "Ff", DIES(SIGSEGV)),
+    SCENARIO(after_us_calls_twice, ALIKE, "FPPf", 0),
+    SCENARIO(after_us_mask_kept, ALIKE, "FP00000000 00000000 ", 0),
     SCENARIO(cycle_sent, ALIKE, "Ff", DIES(SIGSEGV)),
+    SCENARIO(cycle_sent_nodefer, ALIKE, "Ff", DIES(SIGSEGV)),
+    SCENARIO(cycle_of_two_sent, ALIKE, "GFfg", DIES(SIGSEGV)),
     SCENARIO(cycle_failing_store, ALIKE, "Ff", DIES(SIGBUS)),
     SCENARIO(withdraws_overtaken, ALIKE, "RP", 0),
     SCENARIO(withdraws_overtaken_default, ALIKE, "R", DIES(SIGSEGV)),
+    SCENARIO(withdraws_and_calls, ALIKE, "RP", 0),
     SCENARIO(withdraws_and_raises_deferred, ALIKE, "Rr", DIES(SIGSEGV)),
     SCENARIO(withdraws_and_raises_nodefer, END_ALIKE, "R", DIES(SIGSEGV)),
     SCENARIO(withdraws_and_raises_alternate_stack, END_ALIKE, "R", DIES(SIGSEGV)),

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include "vpager.h"
 #include "../lib/core/arch/arch.h"
+#include "../lib/core/classify.h"
+#include "emulated.h"
 
 #define BIT(n) (1ull << (n))
 
@@ -33,11 +35,11 @@ static struct vpager_fault fresh(void)
 }
 
 /* Tens of thousands of times: Check's own macros write to a pipe each time. */
-#define SURE(condition)                                                                                                      \
-	do {                                                                                                                  \
-		if (!(condition))                                                                                             \
+#define SURE(condition)                                                                                               \
+	do {                                                                                                          \
+		if (!(condition))                                                                                     \
 			ck_abort_msg("%s %#llx: not so: %s (reason %d, access %d)", what, (unsigned long long)code, #condition, \
-			             f->reason, f->access);                                                                   \
+			             f->reason, f->access);                                                           \
 	} while (0)
 
 static void check_pure(const struct vpager_fault *f, int reason, int access, bool user, const char *what, uint64_t code)
@@ -55,7 +57,8 @@ static void check_pure(const struct vpager_fault *f, int reason, int access, boo
 	SURE(f->object == NULL);
 }
 
-static void check_where(const struct vpager_fault *f, uint64_t address, uint64_t pc, bool exact, const char *what, uint64_t code)
+static void check_where(const struct vpager_fault *f, uint64_t address, uint64_t pc, bool exact, const char *what,
+                        uint64_t code)
 {
 	SURE(f->faulting_address == (uintptr_t)address);
 	SURE(f->instruction_pointer == (uintptr_t)pc);
@@ -255,6 +258,8 @@ static size_t caught_size;
 
 static void on_fault(int signo, siginfo_t *si, void *uc)
 {
+	struct vpager_fault whole;
+
 	caught_signo = signo;
 	memset(&caught, 0x5a, sizeof caught);
 	caught.size = caught_size;
@@ -262,26 +267,19 @@ static void on_fault(int signo, siginfo_t *si, void *uc)
 	caught_rc = vpager_fault_decode(signo, si, uc, &caught);
 	if (errno != 1234)
 		_exit(99);
+	/* What the core uses: all of the record, whatever was in it before. */
+	memset(&whole, 0xa5, sizeof whole);
+	if (caught_rc == 0) {
+		fault_classify(signo, si, uc, &whole);
+		if (whole.size != sizeof whole || whole.faulting_address != caught.faulting_address || whole.reason != caught.reason)
+			_exit(98);
+	}
 	siglongjmp(back, 1);
 }
 
 static long page_bytes;
 static char *page; /* one page of its own between two unmapped ones */
 static bool emulated;
-
-/* The emulator's own name is the process's. */
-static bool is_emulated(void)
-{
-	char comm[16] = "";
-	int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		if (read(fd, comm, sizeof comm - 1) < 0)
-			comm[0] = '\0';
-		close(fd);
-	}
-	return strncmp(comm, "qemu-", 5) == 0;
-}
 
 static bool cpu_is(const char *name)
 {

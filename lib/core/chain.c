@@ -9,6 +9,7 @@
 #include <string.h>
 #include "action.h"
 #include "chain_order.h"
+#include "sigmask.h"
 #include "sys.h"
 
 #define GENERATIONS CHAIN_GENERATIONS
@@ -75,14 +76,14 @@ static void order_store(struct link *link, unsigned generation, uintptr_t order)
 	atomic_store_explicit(&link->order[generation], order, memory_order_release);
 }
 
-/* action goes in front of order: 0, or -ENOMEM.  What is behind SIG_DFL or SIG_IGN nobody would ever get to. */
+/* action goes in front of order: 0, or -ENOMEM. */
 static int order_push(int signo, uintptr_t *order, const struct action *action)
 {
 	unsigned number = action_record(signo, action);
 
 	if (number == 0)
 		return -ENOMEM;
-	*order = action_is_default(action) || action_is_ignore(action) ? number : order_with(*order, number);
+	*order = order_with(*order, number);
 	return 0;
 }
 
@@ -161,29 +162,16 @@ bool chain_look(int signo, struct arch_sigaction *now)
 	return sys_sigaction(signo, NULL, now) == 0;
 }
 
-/* While we decide about a fault nothing else runs in this thread, the C library's own signals (cancellation) included,
- * which the functions of signal.h would keep out of the set.  The signals of faults stay open: blocked, they kill. */
-static void our_mask(sigset_t *mask)
-{
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
-	arch_sigset_t set;
-
-	memset(mask, 0xff, sizeof *mask);
-	sigset_from_libc(&set, mask);
-	for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++)
-		arch_sigset_remove(&set, faults[i]);
-	sigset_to_libc(&set, mask);
-}
-
 /* By the C library, so that whoever stands before it (a sanitizer, the JVM's libjsig, a tracer) hears of it, too. */
 static int exchange_by_libc(int signo, unsigned generation, struct action *old)
 {
-	struct sigaction ours, before;
 	struct action action = {.flags = flags_for(signo, generation)};
+	struct sigaction ours, before;
 
 	action.handler.info = (chain_handler_fn)atomic_load_explicit(&our_handler, memory_order_relaxed);
+	/* While we decide about a fault nothing else runs in this thread. */
+	sigmask_but_faults(&action.mask);
 	action_to_libc(&action, &ours);
-	our_mask(&ours.sa_mask);
 	memset(&before, 0, sizeof before);
 	if (sigaction(signo, &ours, &before))
 		return -ENOTSUP;
@@ -304,14 +292,15 @@ static void remember_direct(struct link *link, const struct arch_sigaction *now)
 	atomic_store_explicit(&link->direct, 1, memory_order_release);
 }
 
-/* Somebody may have put our handler back with other flags, as signal(2) does. */
+/* Our handler is there, but somebody may have put back an older generation, or, as signal(2) does, other flags. */
 static int repair(int signo, const struct arch_sigaction *now)
 {
+	unsigned generation = chain_generation(signo, now);
 	struct action unused;
 
 	if (!chain_is_ours(now) || (now->flags & OUR_FLAGS) == OUR_FLAGS)
 		return 0;
-	return exchange(signo, generation_latest(link_of(signo)), false, &unused);
+	return exchange(signo, generation, false, &unused);
 }
 
 static int put_there(int signo, const struct action *action)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who waits for what while holding what.  A wait is published before the circle is looked for (seq_cst both), so of the
- * waits that close a circle together the last to publish sees all the others.  Runs in the handler. */
+ * Who waits for what while holding what.  A wait is published, then numbered, and then the circle is looked for (seq_cst all):
+ * of the waits that close a circle together the one with the last number sees all the others, and it alone is refused.  Runs
+ * in the handler. */
 #include "nested.h"
 #include <errno.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 static struct {
 	_Atomic(uint32_t) used;
 	_Atomic(uintptr_t) wanted; /* 0: not published */
+	_Atomic(uint32_t) turn;    /* 0: not numbered yet */
 	_Atomic(uintptr_t) first[DEPTH], last[DEPTH]; /* page words that are held; first 0: no more */
 } waiting[SLOTS];
 
@@ -37,18 +39,31 @@ static int holder_of(uintptr_t word)
 	return -1;
 }
 
-static bool closes_a_circle(int self, uintptr_t wanted)
+static uint32_t next_turn(void)
 {
-	/* No path is longer than there are slots; one that changes under our eyes is walked by whoever changed it. */
+	static _Atomic(uint32_t) turns;
+	uint32_t turn;
+
+	do
+		turn = __atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST);
+	while (turn == 0);
+	return turn;
+}
+
+static bool closes_a_circle(int self, uint32_t turn, uintptr_t wanted)
+{
+	/* No path is longer than there are slots. */
 	for (int steps = 0; steps <= SLOTS; steps++) {
 		int holder = holder_of(wanted);
+		uint32_t its_turn;
 
-		if (holder < 0)
-			return false;
-		if (holder == self)
-			return true;
+		if (holder < 0 || holder == self)
+			return holder == self;
+		/* The number last: a slot that was taken over under our eyes has none, or one behind ours.  Such a wait was
+		 * published after ours, so if this is a circle it finds that out, and us in it. */
 		wanted = __atomic_load_n(&waiting[holder].wanted, __ATOMIC_SEQ_CST);
-		if (wanted == 0)
+		its_turn = __atomic_load_n(&waiting[holder].turn, __ATOMIC_SEQ_CST);
+		if (wanted == 0 || its_turn == 0 || (int32_t)(its_turn - turn) > 0)
 			return false;
 	}
 	return false;
@@ -59,8 +74,11 @@ static int slot_take(void)
 	for (int i = 0; i < SLOTS; i++) {
 		uint32_t unused = 0;
 
-		if (__atomic_compare_exchange_n(&waiting[i].used, &unused, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&waiting[i].used, &unused, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			/* relaxed: before the claims in write_down, whose release orders it */
+			__atomic_store_n(&waiting[i].turn, 0, __ATOMIC_RELAXED);
 			return i;
+		}
 	}
 	return -1;
 }
@@ -75,7 +93,7 @@ static bool write_down(int slot)
 			continue;
 		if (depth == DEPTH)
 			return false;
-		__atomic_store_n(&waiting[slot].last[depth], (uintptr_t)fill->last, __ATOMIC_RELAXED);
+		__atomic_store_n(&waiting[slot].last[depth], (uintptr_t)fill->last, __ATOMIC_RELEASE);
 		__atomic_store_n(&waiting[slot].first[depth], (uintptr_t)fill->first, __ATOMIC_RELEASE);
 		depth++;
 	}
@@ -106,11 +124,13 @@ int nested_begin(struct nested_wait *wait, const void *wanted)
 	if (wait->slot < 0)
 		return -EDEADLK;
 	if (write_down(wait->slot)) {
+		uint32_t turn;
+
 		__atomic_store_n(&waiting[wait->slot].wanted, (uintptr_t)wanted, __ATOMIC_SEQ_CST);
+		turn = next_turn();
+		__atomic_store_n(&waiting[wait->slot].turn, turn, __ATOMIC_SEQ_CST);
 		wait->worker = thread_self.is_worker;
-		/* A circle stands still; what looks like one because a slot was used again meanwhile is gone at the second look. */
-		if (!(closes_a_circle(wait->slot, (uintptr_t)wanted) && closes_a_circle(wait->slot, (uintptr_t)wanted)) &&
-		    !(wait->worker && last_worker()))
+		if (!closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && !(wait->worker && last_worker()))
 			return 0;
 	}
 	wait->worker = false;

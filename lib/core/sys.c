@@ -12,7 +12,7 @@
 
 /* sys_call with the arguments that are left out as zeros. */
 #define CALL(...) CALL7(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define CALL7(nr, a, b, c, d, e, f, ...)                                                                                     \
+#define CALL7(nr, a, b, c, d, e, f, ...)                                                                              \
 	sys_call((nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /* CPUs that came after the year-2038 work have only the second name; without a timeout the two calls are one. */

@@ -54,14 +54,15 @@ typedef struct {
 	enum fork_status fork_status;
 } SRunner;
 
-#define START_TEST(name)                                                                                                     \
-	static void name##_fn(int _i);                                                                                        \
-	static const TTest name##_ttest = {#name, name##_fn};                                                                 \
-	static const TTest *name = &name##_ttest;                                                                             \
+#define START_TEST(name)                                                                                              \
+	static void name##_fn(int _i);                                                                                \
+	static const TTest name##_ttest = {#name, name##_fn};                                                         \
+	static const TTest *name = &name##_ttest;                                                                     \
 	static void name##_fn(int _i __attribute__((unused)))
 #define END_TEST
 
-__attribute__((noreturn, format(printf, 3, 4))) static inline void lite_fail(const char *file, int line, const char *format, ...)
+__attribute__((noreturn, format(printf, 3, 4))) static inline void lite_fail(const char *file, int line,
+                                                                             const char *format, ...)
 {
 	va_list args;
 
@@ -79,11 +80,11 @@ __attribute__((noreturn, format(printf, 3, 4))) static inline void lite_fail(con
 #define ck_assert_msg(expr, ...) ((expr) ? (void)0 : lite_fail(__FILE__, __LINE__, "" __VA_ARGS__))
 #define ck_assert(expr) ck_assert_msg(expr, "Assertion '%s' failed", #expr)
 
-#define LITE_COMPARE(type, format, x, op, y)                                                                                  \
-	do {                                                                                                                  \
-		type lite_x = (type)(x), lite_y = (type)(y);                                                                  \
+#define LITE_COMPARE(type, format, x, op, y)                                                                          \
+	do {                                                                                                          \
+		type lite_x = (type)(x), lite_y = (type)(y);                                                          \
 		ck_assert_msg(lite_x op lite_y, "Assertion '%s' failed: %s == %" format ", %s == %" format, #x " " #op " " #y, \
-		              #x, lite_x, #y, lite_y);                                                                        \
+		              #x, lite_x, #y, lite_y);                                                                \
 	} while (0)
 #define ck_assert_int_eq(x, y) LITE_COMPARE(intmax_t, PRIdMAX, x, ==, y)
 #define ck_assert_int_ne(x, y) LITE_COMPARE(intmax_t, PRIdMAX, x, !=, y)
@@ -106,11 +107,11 @@ __attribute__((noreturn, format(printf, 3, 4))) static inline void lite_fail(con
 #define ck_assert_ptr_null(x) ck_assert_ptr_eq(x, NULL)
 #define ck_assert_ptr_nonnull(x) ck_assert_ptr_ne(x, NULL)
 
-#define LITE_STRINGS(x, op, y)                                                                                                \
-	do {                                                                                                                  \
-		const char *lite_x = (x), *lite_y = (y);                                                                      \
-		ck_assert_msg(lite_x && lite_y && strcmp(lite_x, lite_y) op 0,                                                \
-		              "Assertion '%s' failed: \"%s\", \"%s\"", #x " " #op " " #y, lite_x, lite_y);                    \
+#define LITE_STRINGS(x, op, y)                                                                                        \
+	do {                                                                                                          \
+		const char *lite_x = (x), *lite_y = (y);                                                              \
+		ck_assert_msg(lite_x && lite_y && strcmp(lite_x, lite_y) op 0,                                        \
+		              "Assertion '%s' failed: \"%s\", \"%s\"", #x " " #op " " #y, lite_x, lite_y);            \
 	} while (0)
 #define ck_assert_str_eq(x, y) LITE_STRINGS(x, ==, y)
 #define ck_assert_str_ne(x, y) LITE_STRINGS(x, !=, y)

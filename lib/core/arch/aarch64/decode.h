@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * AArch64: the fault syndrome where the kernel delivers it, else the instruction.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * AArch64: the fault syndrome where the kernel delivers it, else the instruction.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_AARCH64_DECODE_H
 #define VPAGER_CORE_ARCH_AARCH64_DECODE_H
 

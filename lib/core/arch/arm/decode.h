@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * 32-bit Arm: the write bit of the fault status where the kernel delivers it, else the instruction.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * 32-bit Arm: the write bit of the fault status where the kernel delivers it, else the instruction.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_ARM_DECODE_H
 #define VPAGER_CORE_ARCH_ARM_DECODE_H
 
@@ -33,7 +33,7 @@ static inline struct arch_access arch_access(const siginfo_t *si, const ucontext
 	return arm_access(uc, (struct arch_signal){si->si_signo, si->si_code, (uintptr_t)si->si_addr}, peek_text);
 }
 
-/* A 64-bit kernel gives programs all but the last page; a 32-bit one keeps more, how much is configurable. */
+/* A 64-bit kernel gives programs all but the last page; how much more a 32-bit one keeps is its own configuration. */
 static inline bool arch_kernel_half(uintptr_t address)
 {
 	return address >= 0xfffff000;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an A32 or a Thumb instruction does to memory: "A32 instruction set encoding" and "T32 instruction set encoding" of the
- * Arm Architecture Reference Manual (DDI 0406, DDI 0487 part F).  Pure, compiles on every host, runs in the handler.  READ
- * is said only of instructions that cannot write; what is not known here is UNKNOWN. */
+ * What an A32 or a Thumb instruction does to memory: "A32 instruction set encoding" and "T32 instruction set encoding" of
+ * the Arm Architecture Reference Manual (DDI 0406, DDI 0487 part F).  Pure, compiles on every host, runs in the handler.
+ * READ is said only of instructions that cannot write; what is not known here is UNKNOWN. */
 #ifndef VPAGER_CORE_ARCH_ARM_INSN_H
 #define VPAGER_CORE_ARCH_ARM_INSN_H
 
@@ -37,10 +37,8 @@ static inline enum vpager_access arm_extra_access(uint32_t insn)
 			return load || insn >> 21 & 1 ? VPAGER_ACCESS_UNKNOWN : VPAGER_ACCESS_WRITE;
 		return arm_load_if(load);
 	}
-	if (kind == 2 && !load) /* LDRD */
+	if (kind == 2 && !load) /* LDRD, alone with L clear */
 		return VPAGER_ACCESS_READ;
-	if (kind == 3 && !load) /* STRD */
-		return VPAGER_ACCESS_WRITE;
 	return arm_load_if(load);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * 32-bit Arm EABI system calls: number in r7, arguments in r0 to r5, result in r0; nothing else changes (syscall(2),
- * arch/arm/kernel/entry-common.S).  r7 may be the frame pointer of Thumb code, so it is saved by hand.  Runs in the handler. */
+ * arch/arm/kernel/entry-common.S).  r7 may be the frame pointer of Thumb code, so it is saved by hand.  Runs in the
+ * handler. */
 #ifndef VPAGER_CORE_ARCH_ARM_SYSCALL_H
 #define VPAGER_CORE_ARCH_ARM_SYSCALL_H
 

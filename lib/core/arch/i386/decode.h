@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * i386: the CPU's error code says everything, as on x86_64.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * i386: the CPU's error code says everything, as on x86_64.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_I386_DECODE_H
 #define VPAGER_CORE_ARCH_I386_DECODE_H
 
@@ -32,7 +32,8 @@ static inline struct arch_access arch_access(const siginfo_t *si, const ucontext
 	return i386_access(uc, (struct arch_signal){si->si_signo, si->si_code, (uintptr_t)si->si_addr}, NULL);
 }
 
-/* A 64-bit kernel gives programs all below 0xffffe000 (IA32_PAGE_OFFSET); a 32-bit one keeps more, how much is configurable. */
+/* A 64-bit kernel gives programs all below 0xffffe000 (IA32_PAGE_OFFSET); how much more a 32-bit one keeps is its own
+ * configuration. */
 static inline bool arch_kernel_half(uintptr_t address)
 {
 	return address >= 0xffffe000;

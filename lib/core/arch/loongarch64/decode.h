@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * LoongArch, 64-bit: sc_flags where the kernel delivers them, else the instruction.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * LoongArch, 64-bit: sc_flags where the kernel delivers them, else the instruction.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_LOONGARCH64_DECODE_H
 #define VPAGER_CORE_ARCH_LOONGARCH64_DECODE_H
 

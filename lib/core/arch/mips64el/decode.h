@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * MIPS n64, little-endian: the instruction tells.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * MIPS n64, little-endian: the instruction tells.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_MIPS64EL_DECODE_H
 #define VPAGER_CORE_ARCH_MIPS64EL_DECODE_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The MIPS n64 signal frame, from its bytes: struct ucontext of arch/mips/include/uapi/asm/ucontext.h (uc_mcontext at 40), in
- * it struct sigcontext of asm/sigcontext.h: 32 registers, 32 of the FPU, hi and lo four times each, pc.  Neither cause nor
- * bad address is there, so the instruction is what tells.  Pure, compiles on every host, runs in the handler.  The one thing
- * not to break: a fault in the delay slot of a branch has the branch's pc. */
+ * The MIPS n64 signal frame, from its bytes: struct ucontext of arch/mips/include/uapi/asm/ucontext.h (uc_mcontext at 40),
+ * in it struct sigcontext of asm/sigcontext.h: 32 registers, 32 of the FPU, hi and lo four times each, pc.  Neither cause
+ * nor bad address is there, so the instruction is what tells.  Pure, compiles on every host, runs in the handler.  The one
+ * thing not to break: a fault in the delay slot of a branch has the branch's pc. */
 #ifndef VPAGER_CORE_ARCH_MIPS64EL_FRAME_H
 #define VPAGER_CORE_ARCH_MIPS64EL_FRAME_H
 

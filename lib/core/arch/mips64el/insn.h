@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a MIPS instruction does to memory: the opcode tables of "MIPS64 Architecture for Programmers, volume II-A" (releases
- * 2 to 6), volume IV-j (MSA), IV-e (DSP), and the Octeon's atomics.  Pure, compiles on every host, runs in the handler.  READ
- * is said only of instructions that cannot write.  The four coprocessor 2 opcodes (0x32, 0x36, 0x3a, 0x3e) are UNKNOWN: they
- * are loads and stores on Loongson, branches on Octeon and in release 6. */
+ * 2 to 6), volume IV-j (MSA), IV-e (DSP), and the Octeon's atomics.  Pure, compiles on every host, runs in the handler.
+ * READ is said only of instructions that cannot write.  The four coprocessor 2 opcodes (0x32, 0x36, 0x3a, 0x3e) are
+ * UNKNOWN: they are loads and stores on Loongson, branches on Octeon and in release 6. */
 #ifndef VPAGER_CORE_ARCH_MIPS64EL_INSN_H
 #define VPAGER_CORE_ARCH_MIPS64EL_INSN_H
 
@@ -77,6 +77,8 @@ static inline enum vpager_access mips64el_insn_access(uint32_t insn)
 	unsigned function = insn & 0x3f;
 
 	switch (insn >> 26) {
+	case 0x01: /* REGIMM: ASET, ACLR */
+		return (insn >> 16 & 31) == 0x07 ? VPAGER_ACCESS_WRITE : VPAGER_ACCESS_UNKNOWN;
 	case 0x13:
 		return mips64el_cop1x_access(insn);
 	case 0x1c: /* SPECIAL2: Octeon's SAA, SAAD; LAI and its kind, ZCB */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * 64-bit little-endian PowerPC: DSISR where it is one, else the instruction.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * 64-bit little-endian PowerPC: DSISR where it is one, else the instruction.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_PPC64LE_DECODE_H
 #define VPAGER_CORE_ARCH_PPC64LE_DECODE_H
 

@@ -34,10 +34,9 @@ static inline uint64_t ppc64le_sp(const void *uc)
 
 static inline enum vpager_access ppc64le_text_access(uint64_t pc, arch_peek_fn peek)
 {
-	unsigned char text[8] = {0};
-	size_t n = peek(pc, text, sizeof text);
+	unsigned char text[8] = {0}; /* a suffix of zeros, were it not to be read, is none */
 
-	if (n < 4 || (n < 8 && ppc64le_is_prefix(bytes_le32(text))))
+	if (peek(pc, text, sizeof text) < 4)
 		return VPAGER_ACCESS_UNKNOWN;
 	return ppc64le_insn_access(bytes_le32(text), bytes_le32(text + 4));
 }

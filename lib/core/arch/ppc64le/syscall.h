@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * PowerPC system calls: number in r0, arguments in r3 to r8, result in r3, an error positive and with the summary overflow bit
- * of cr0 set; r4 to r12, ctr and xer are destroyed (Documentation/powerpc/syscall64-abi.rst).  Runs in the handler. */
+ * PowerPC system calls: number in r0, arguments in r3 to r8, result in r3, an error positive and with the summary overflow
+ * bit of cr0 set; r4 to r12, ctr and xer are destroyed (Documentation/powerpc/syscall64-abi.rst).  Runs in the handler. */
 #ifndef VPAGER_CORE_ARCH_PPC64LE_SYSCALL_H
 #define VPAGER_CORE_ARCH_PPC64LE_SYSCALL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * RISC-V, 64-bit: the instruction tells.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * RISC-V, 64-bit: the instruction tells.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_RISCV64_DECODE_H
 #define VPAGER_CORE_ARCH_RISCV64_DECODE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The RISC-V (64-bit) signal frame, from its bytes: struct ucontext of arch/riscv/include/uapi/asm/ucontext.h (uc_mcontext at
- * 176), in it struct sigcontext of asm/sigcontext.h, which begins with pc and x1 to x31 (asm/ptrace.h).  The cause of the
+ * The RISC-V (64-bit) signal frame, from its bytes: struct ucontext of arch/riscv/include/uapi/asm/ucontext.h (uc_mcontext
+ * at 176), in it struct sigcontext of asm/sigcontext.h, which begins with pc and x1 to x31 (asm/ptrace.h).  The cause of the
  * fault stays in the kernel, so the instruction is what tells.  Pure, compiles on every host, runs in the handler. */
 #ifndef VPAGER_CORE_ARCH_RISCV64_FRAME_H
 #define VPAGER_CORE_ARCH_RISCV64_FRAME_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * s390x: the instruction tells, and the operand that lies in the page.  Runs in the handler.  frame.h knows
- * the layout; here it is held against the C library's idea of the same frame. */
+ * s390x: the instruction tells, and the operand that lies in the page.
+ * Runs in the handler.  frame.h knows the layout; here it is held against the C library's idea of the same frame. */
 #ifndef VPAGER_CORE_ARCH_S390X_DECODE_H
 #define VPAGER_CORE_ARCH_S390X_DECODE_H
 

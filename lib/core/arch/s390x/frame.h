@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The s390x signal frame, from its bytes: struct ucontext of arch/s390/include/uapi/asm/ucontext.h (uc_mcontext at 40), in it
- * _s390_regs_common of asm/sigcontext.h: psw (mask, address), 16 registers.  The kernel's store indication is not in the
- * frame and si_addr is the page's first byte, so the instruction tells, and where it reads one operand and writes another, the
- * operand that lies in the page.  Pure, compiles on every host, runs in the handler. */
+ * The s390x signal frame, from its bytes: struct ucontext of arch/s390/include/uapi/asm/ucontext.h (uc_mcontext at 40), in
+ * it _s390_regs_common of asm/sigcontext.h: psw (mask, address), 16 registers.  The kernel's store indication is not in the
+ * frame and si_addr is the page's first byte, so the instruction tells, and where it reads one operand and writes another,
+ * the operand that lies in the page.  Pure, compiles on every host, runs in the handler. */
 #ifndef VPAGER_CORE_ARCH_S390X_FRAME_H
 #define VPAGER_CORE_ARCH_S390X_FRAME_H
 

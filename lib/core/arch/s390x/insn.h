@@ -249,6 +249,8 @@ static inline enum s390x_effect s390x_effect_eb(unsigned op)
 	switch (op) {
 	case 0x04:          /* LMG */
 	case 0x20 ... 0x21: /* CLMH, CLMY */
+	case 0x23:          /* CLT */
+	case 0x2b:          /* CLGT */
 	case 0x51:          /* TMY */
 	case 0x55:          /* CLIY */
 	case 0x80 ... 0x81: /* ICMH, ICMY */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lib/core/reclaim.c and vma.c for the model: writing back, giving back, hiding, and room under a limit. */
+
+#define AGAIN   1 /* result: the gate is closed, or the page is another's */
+#define REFUSED 2 /* no mappings left */
+#define EIO     3
+
+#define RECLAIM_LOCALS                                                                                                  \
+	int old[RUN];                                                                                                   \
+	byte claimed, closed, result
+
+/* ---- writing back ---- */
+
+#ifdef PRIVATE
+#define sink swap
+#define WRITTEN_BACK PAGE_SWAPPED
+#else
+#define sink store
+#define WRITTEN_BACK 0
+#endif
+
+/* A pinned page may be written to by the kernel at this moment: it stays open, and dirty. */
+#define stays_open(w) (page_state(w) == PAGE_WRITABLE && page_pins(w) > 0)
+
+inline claim_dirty(page)
+{
+	claimed = 0;
+	do
+	:: claimed < RUN && page + claimed < PAGES ->
+		old[claimed] = word[page + claimed];
+		if
+		:: page_claimed(old[claimed]) || !page_has(old[claimed], PAGE_DIRTY) -> old[claimed] = 0; break
+		:: else -> page_claim(page + claimed, old[claimed], PAGE_WRITING, ok)
+		fi;
+		if
+		:: ok -> claimed++
+		:: else -> old[claimed] = 0; break
+		fi
+	:: else -> break
+	od
+}
+
+/* The claimed pages can no longer be written to; those that the kernel refused to close, and all behind them, are settled again. */
+inline close_run(page)
+{
+	closed = 0;
+	do
+	:: closed < claimed ->
+		if
+		:: page_state(old[closed]) != PAGE_WRITABLE || stays_open(old[closed]) -> err = false
+		:: else ->
+			protect(page + closed, MMU_READ, err);
+			if
+			:: !err -> old[closed] = (old[closed] & ~PAGE_STATE) | PAGE_READABLE
+			:: else -> break
+			fi
+		fi;
+		closed++
+	:: else -> break
+	od;
+	i = closed;
+	do
+	:: i < claimed -> page_settle(page + i, page_state(old[i]), 0, 0); i++
+	:: else -> break
+	od
+}
+
+inline settle_written(page, before, written)
+{
+	if
+	:: !written || page_state(before) == PAGE_WRITABLE -> page_settle(page, page_state(before), 0, 0)
+	:: else -> page_settle(page, page_state(before), WRITTEN_BACK, PAGE_DIRTY)
+	fi
+}
+
+/* closed: how many pages were written */
+inline reclaim_write(page)
+{
+	d_step { closed = 0; claimed = 0; result = 0 }
+	gate_enter(in);
+	if
+	:: !in -> result = AGAIN
+	:: else ->
+		claim_dirty(page);
+		close_run(page);
+		gate_leave();
+		if
+		:: closed < claimed ->
+			REACHED(write-back refused);
+			region_settled()
+		:: else -> skip
+		fi
+	fi;
+	if
+	:: closed > 0 ->
+		i = 0;
+		do
+		:: i < closed && result == 0 -> put_away(page + i, result); i++
+		:: else -> break
+		od;
+		i = 0;
+		do
+		:: i < closed -> settle_written(page + i, old[i], result == 0); i++
+		:: else -> break
+		od;
+		region_settled()
+	:: closed == 0 && claimed > 0 -> result = REFUSED
+	:: closed == 0 && claimed == 0 -> skip
+	fi;
+	d_step {
+		i = 0;
+		do
+		:: i < RUN -> old[i] = 0; i++
+		:: else -> break
+		od;
+		i = 0
+	}
+}
+
+/* ---- giving back ---- */
+
+inline reclaim_evict(page)
+{
+	seen = word[page];
+	result = AGAIN;
+	if
+	:: page_state(seen) == PAGE_ABSENT || page_claimed(seen) || page_has(seen, PAGE_DIRTY) || page_pins(seen) > 0 -> skip
+	:: else ->
+		gate_enter(in);
+		if
+		:: !in -> skip
+		:: else ->
+			before = seen;
+			page_claim(page, seen, PAGE_EVICTING, ok);
+			if
+			:: ok -> evict(page)
+			:: else -> skip
+			fi;
+			gate_leave()
+		fi
+	fi
+}
+
+/* The page is claimed and the gate entered. */
+inline evict(page)
+{
+	drop(page, err);
+	if
+	:: !err ->
+		result = 0;
+		page_settle(page, PAGE_ABSENT, 0, PAGE_ACCESSED);
+		reclaim_return(1)
+	:: else ->
+		result = REFUSED;
+		to = page_state(before);
+		if
+		:: page_visible(before) -> protect(page, (to == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err)
+		:: else -> to = PAGE_HIDDEN
+		fi;
+		page_settle(page, (err -> PAGE_HIDDEN : to), 0, 0)
+	fi;
+	region_settled()
+}
+
+/* ---- hiding ---- */
+
+inline hide(page)
+{
+	seen = word[page];
+	if
+	:: !page_visible(seen) || page_pins(seen) > 0 -> skip
+	:: else ->
+		gate_enter(in);
+		if
+		:: !in -> skip
+		:: else ->
+			before = seen;
+			page_claim(page, seen, PAGE_CHANGING, ok);
+			if
+			:: ok ->
+				protect(page, MMU_NONE, err);
+				page_settle(page, (err -> page_state(before) : PAGE_HIDDEN), 0, 0);
+				region_settled()
+			:: else -> skip
+			fi;
+			gate_leave()
+		fi
+	fi
+}
