@@ -35,7 +35,7 @@ static struct {
 
 static bool inherits(const struct vpager_region *region)
 {
-	return __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
+	return atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
 }
 
 /* What a claimed page may be, at the most, when mprotect failed: one that is called more than it is, is shown again by its next
@@ -130,7 +130,7 @@ static void become_gone(struct vpager_region *region)
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
 	region_swap_forget(region);
-	__atomic_store_n(&region->life, REGION_GONE, __ATOMIC_RELAXED); /* the only thread */
+	atomic_store_explicit(&region->life, REGION_GONE, memory_order_relaxed); /* the only thread */
 }
 
 struct parents {
@@ -159,7 +159,7 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 			err = store_read(parents->swap, at, parents->page, region->page_bytes, NULL, NULL);
 			if (!err)
 				err = store_write(region->swap, at, parents->page, region->page_bytes, NULL, NULL);
-			__atomic_fetch_add(&region->counters.swapped_pages, 1, __ATOMIC_RELAXED);
+			atomic_fetch_add_explicit(&region->counters.swapped_pages, 1, memory_order_relaxed);
 		}
 		page_flags(&region->table.word[page], word & absent_flags, 0);
 		return err;
@@ -168,12 +168,12 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 	if (word & PAGE_SWAPPED)
 		word |= PAGE_DIRTY; /* it is not in the child's swap */
 	if (word & PAGE_DIRTY)
-		__atomic_fetch_add(&region->counters.dirty_pages, 1, __ATOMIC_RELAXED);
+		atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return -EIO;
 	page_settle(&region->table, page, PAGE_HIDDEN, word & present_flags, 0);
-	__atomic_fetch_add(&region->residency.bytes, region->page_bytes, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&residency_total.bytes, region->page_bytes, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&region->residency.bytes, region->page_bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&residency_total.bytes, region->page_bytes, memory_order_relaxed);
 	return 0;
 }
 
@@ -209,7 +209,7 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	region->counters.swapped_pages = 0;
 	err = region_table_create(region);
 	if (!err && parents->swap)
-		err = region_swap_create(&region->swap, span);
+		err = region_swap_create(region);
 	if (!err)
 		err = region_map(region, address, true);
 	if (!err)
@@ -253,7 +253,7 @@ static void inherit(struct vpager_region *region)
 		return;
 	}
 	if (rebuild(region, &parents)) {
-		__atomic_fetch_sub(&residency_total.bytes, region->residency.bytes, __ATOMIC_RELAXED);
+		atomic_fetch_sub_explicit(&residency_total.bytes, region->residency.bytes, memory_order_relaxed);
 		region_unmap(region);
 		cover(region);
 		become_gone(region);
@@ -270,17 +270,17 @@ static void in_child(void)
 	workers_lost();
 	nested_reset();
 	entry_after_fork();
-	__atomic_store_n(&residency_total.bytes, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&vma_used, 0, __ATOMIC_RELAXED);
+	atomic_store_explicit(&residency_total.bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&vma_used, 0, memory_order_relaxed);
 	/* All addresses first: until then the program's next mapping could land in a hole. */
 	for (size_t i = 0; i < region_slots(); i++) {
 		struct vpager_region *region = region_slot(i);
 
 		index_forget_users(&region->object);
 		gate_reset(&region->gate);
-		if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_FREE)
+		if (atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_FREE)
 			region_abandon(region);
-		if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) != REGION_LIVE)
+		if (atomic_load_explicit(&region->life, memory_order_relaxed) != REGION_LIVE)
 			continue;
 		cover(region);
 		if (!(region->flags & VPAGER_REGION_FORK))

@@ -91,11 +91,13 @@ static void swap_close(void *ctx)
 {
 	struct swap_extent *swap = ctx;
 
+	runtime_lock(); /* stores are let go of outside it */
 	space_free(SPACE_SWAP, &swap->extent);
+	runtime_unlock();
 	free(swap);
 }
 
-int region_swap_create(struct vpager_store **out, size_t span)
+int region_swap_create(struct vpager_region *region)
 {
 	const struct vpager_store_ops ops = {
 	    .size = sizeof ops,
@@ -107,20 +109,25 @@ int region_swap_create(struct vpager_store **out, size_t span)
 	    .close = swap_close,
 	};
 	struct swap_extent *swap = malloc(sizeof *swap);
+	struct vpager_store *store;
 	int err;
 
 	if (!swap)
 		return -ENOMEM;
-	err = space_alloc(SPACE_SWAP, span, &swap->extent);
+	err = space_alloc(SPACE_SWAP, region->object.span, &swap->extent);
 	if (err) {
 		free(swap);
 		return err;
 	}
 	swap->file = (struct file_store){(uint64_t)swap->extent.offset, swap->extent.len, swap->extent.fd, false};
-	err = vpager_store_create(out, &ops, swap);
-	if (err)
-		swap_close(swap);
-	return err;
+	err = vpager_store_create(&store, &ops, swap);
+	if (err) {
+		space_free(SPACE_SWAP, &swap->extent);
+		free(swap);
+		return err;
+	}
+	atomic_store_explicit(&region->swap, store, memory_order_release); /* whole before it is seen */
+	return 0;
 }
 
 void region_swap_forget(struct vpager_region *region)
@@ -141,7 +148,7 @@ static int first_swap(struct vpager_region *region, const struct vpager_region_o
 		return 0;
 	if (!region_page_private(region, region->table.pages - 1)) /* where one is private, the last one is */
 		return 0;
-	return region_swap_create(&region->swap, region->object.span);
+	return region_swap_create(region);
 }
 
 /* ---- building ---- */
@@ -225,9 +232,9 @@ static int build(struct vpager_region *region, const struct vpager_region_option
 	int err;
 
 	describe(region, o, store_length);
-	err = region_table_create(region);
+	err = region_map(region, o->address, false); /* first: no mapping of ours may take the address that was asked for */
 	if (!err)
-		err = region_map(region, o->address, false);
+		err = region_table_create(region);
 	if (!err)
 		err = first_swap(region, o);
 	if (!err && region_needs_workers(region))
@@ -261,7 +268,7 @@ VPAGER_EXPORT int vpager_region_create(struct vpager_region **out, const struct 
 	err = region ? build(region, &o, store_length) : -ENOMEM;
 	if (!err) {
 		vma_begin(region);
-		__atomic_store_n(&region->life, REGION_LIVE, __ATOMIC_SEQ_CST); /* whoever sees it sees all of the region */
+		atomic_store_explicit(&region->life, REGION_LIVE, memory_order_seq_cst); /* whoever sees it sees all of the region */
 		*out = region;
 	} else if (region) {
 		dismantle(region, stores);
@@ -294,21 +301,21 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 		return 0;
 	if (flags & ~VPAGER_DESTROY_DISCARD)
 		return -EINVAL;
-	if (__atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) > 0)
+	if (atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0)
 		return -EBUSY;
-	gone = __atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE;
+	gone = atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE;
 	err = gone || (flags & VPAGER_DESTROY_DISCARD) ? 0 : vpager_region_flush(region, 0, region->length);
 	if (err)
 		return err;
 
 	runtime_lock();
 	/* Before the wait for users, which whoever looks at life has made itself one of (seq_cst both). */
-	__atomic_store_n(&region->life, REGION_FREE, __ATOMIC_SEQ_CST);
+	atomic_store_explicit(&region->life, REGION_FREE, memory_order_seq_cst);
 	index_remove(&region->object);
 	runtime_unlock();
 	index_drain(&region->object); /* a worker may be in the store's code for long: not under the lock */
 	runtime_lock();
-	reclaim_return(region, __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED) >> region->page_shift);
+	reclaim_return(region, atomic_load_explicit(&region->residency.bytes, memory_order_relaxed) >> region->page_shift);
 	vma_end(region);
 	dismantle(region, stores);
 	runtime_unlock();

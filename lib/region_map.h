@@ -16,8 +16,8 @@ int region_cover(struct vpager_region *region);
 int region_table_create(struct vpager_region *region); /* all pages absent */
 bool region_needs_workers(const struct vpager_region *region);
 
-/* An extent of swap as a store. */
-int region_swap_create(struct vpager_store **out, size_t span);
+/* Gives the region an extent of the swap file as its swap. */
+int region_swap_create(struct vpager_region *region);
 /* In a fork child: a region that another thread of the parent was tearing down, which nobody will finish.  Its slot is free. */
 void region_abandon(struct vpager_region *region);
 /* In a fork child: an extent is in the parent's file, and the child's own files may have the same descriptor. */

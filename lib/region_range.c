@@ -19,7 +19,7 @@ int range_check(const struct vpager_region *region, size_t off, size_t len, stru
 {
 	if (!region || off > region->length || len > region->length - off)
 		return -EINVAL;
-	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE)
+	if (atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE)
 		return -ESTALE;
 	out->first = off >> region->page_shift;
 	out->end = len ? ((off + len - 1) >> region->page_shift) + 1 : out->first;
@@ -124,8 +124,8 @@ static size_t pinned_in_all(void)
 	for (size_t i = 0; i < region_slots(); i++) {
 		const struct vpager_region *region = region_slot(i);
 
-		if (__atomic_load_n(&region->life, __ATOMIC_ACQUIRE) == REGION_LIVE)
-			bytes += __atomic_load_n(&region->pinned_pages, __ATOMIC_ACQUIRE) << region->page_shift;
+		if (atomic_load_explicit(&region->life, memory_order_acquire) == REGION_LIVE)
+			bytes += atomic_load_explicit(&region->pinned_pages, memory_order_acquire) << region->page_shift;
 	}
 	return bytes;
 }
@@ -133,12 +133,12 @@ static size_t pinned_in_all(void)
 /* One page more is pinned for the first time.  Counted before it is, so that all pinners together stay within the limits. */
 static int count_pinned(struct vpager_region *region)
 {
-	size_t pages = __atomic_add_fetch(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+	size_t pages = atomic_fetch_add_explicit(&region->pinned_pages, 1, memory_order_acq_rel) + 1;
 
 	if (fits_limit(&region->residency, region, pages << region->page_shift) &&
 	    (!residency_total.limit || fits_limit(&residency_total, region, pinned_in_all())))
 		return 0;
-	__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+	atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
 	return -ENOMEM;
 }
 
@@ -159,7 +159,7 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 		if (err || page_pin(&region->table.word[page], &seen))
 			return err;
 		if (first)
-			__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
 	}
 }
 
@@ -173,7 +173,7 @@ static int unpin_pages(struct vpager_region *region, struct range range)
 		if (left < 0)
 			err = -EINVAL;
 		else if (left == 0)
-			__atomic_fetch_sub(&region->pinned_pages, 1, __ATOMIC_ACQ_REL);
+			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
 	}
 	return err;
 }
@@ -258,7 +258,6 @@ VPAGER_EXPORT int vpager_region_flush(struct vpager_region *region, size_t off, 
 /* Swap for a region that had no need of it until now. */
 static int need_swap(struct vpager_region *region)
 {
-	struct vpager_store *swap = NULL;
 	int err = 0;
 
 	if (region_swap(region) || (region->flags & (VPAGER_REGION_NO_SWAP | VPAGER_REGION_READ_ONLY)))
@@ -267,9 +266,7 @@ static int need_swap(struct vpager_region *region)
 		return 0;
 	runtime_lock();
 	if (!region_swap(region))
-		err = region_swap_create(&swap, region->object.span);
-	if (swap)
-		__atomic_store_n(&region->swap, swap, __ATOMIC_RELEASE); /* whole before it is seen */
+		err = region_swap_create(region);
 	runtime_unlock();
 	return err;
 }
@@ -374,7 +371,7 @@ VPAGER_EXPORT int vpager_region_advise(struct vpager_region *region, size_t off,
 	case VPAGER_ADVICE_NORMAL:
 	case VPAGER_ADVICE_SEQUENTIAL:
 	case VPAGER_ADVICE_RANDOM:
-		__atomic_store_n(&region->advice, (uint32_t)advice, __ATOMIC_RELAXED); /* a hint */
+		atomic_store_explicit(&region->advice, (uint32_t)advice, memory_order_relaxed); /* a hint */
 		return 0;
 	case VPAGER_ADVICE_WILLNEED:
 		return will_need(region, range);

@@ -11,7 +11,7 @@
 
 static uint64_t load(const _Atomic(uint64_t) *counter)
 {
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 static void add(struct vpager_region_stats *sum, const struct vpager_region *region)
@@ -26,9 +26,9 @@ static void add(struct vpager_region_stats *sum, const struct vpager_region *reg
 	sum->soft_faults += load(&c->soft_faults);
 	sum->fill_errors += load(&c->fill_errors);
 	sum->retries += load(&c->retries);
-	sum->resident_bytes += __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED);
-	sum->dirty_bytes += (uint64_t)__atomic_load_n(&c->dirty_pages, __ATOMIC_RELAXED) << region->page_shift;
-	sum->swapped_bytes += (uint64_t)__atomic_load_n(&c->swapped_pages, __ATOMIC_RELAXED) << region->page_shift;
+	sum->resident_bytes += atomic_load_explicit(&region->residency.bytes, memory_order_relaxed);
+	sum->dirty_bytes += (uint64_t)atomic_load_explicit(&c->dirty_pages, memory_order_relaxed) << region->page_shift;
+	sum->swapped_bytes += (uint64_t)atomic_load_explicit(&c->swapped_pages, memory_order_relaxed) << region->page_shift;
 	for (int i = 0; i < VPAGER_FAULT_REASONS; i++)
 		sum->reasons[i] += load(&c->reasons[i]);
 }
@@ -52,12 +52,12 @@ VPAGER_EXPORT int vpager_stats_get(struct vpager_stats *out)
 	stats.regions.size = sizeof stats.regions;
 	runtime_lock(); /* regions neither come nor go */
 	for (size_t i = 0; i < region_slots(); i++)
-		if (__atomic_load_n(&region_slot(i)->life, __ATOMIC_ACQUIRE) == REGION_LIVE)
+		if (atomic_load_explicit(&region_slot(i)->life, memory_order_acquire) == REGION_LIVE)
 			add(&stats.regions, region_slot(i));
 	runtime_unlock();
 	stats.passed_on = load(&entry_passed_on);
 	stats.foreign = load(&entry_foreign);
-	stats.vmas_used = __atomic_load_n(&vma_used, __ATOMIC_RELAXED);
+	stats.vmas_used = atomic_load_explicit(&vma_used, memory_order_relaxed);
 	stats.vma_limit = vma_limit;
 	stats.worker_threads = workers_count();
 	return record_copy(out, &stats, sizeof stats);

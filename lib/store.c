@@ -44,7 +44,7 @@ VPAGER_EXPORT int vpager_store_create(struct vpager_store **out, const struct vp
 		return -ENOMEM;
 	store->ops = copy;
 	store->ctx = ctx;
-	__atomic_store_n(&store->references, 1, __ATOMIC_RELAXED); /* published by the caller */
+	atomic_store_explicit(&store->references, 1, memory_order_relaxed); /* published by the caller */
 	*out = store;
 	return 0;
 }
@@ -52,14 +52,14 @@ VPAGER_EXPORT int vpager_store_create(struct vpager_store **out, const struct vp
 VPAGER_EXPORT struct vpager_store *vpager_store_ref(struct vpager_store *store)
 {
 	if (store)
-		__atomic_fetch_add(&store->references, 1, __ATOMIC_RELAXED); /* the caller has one already */
+		atomic_fetch_add_explicit(&store->references, 1, memory_order_relaxed); /* the caller has one already */
 	return store;
 }
 
 VPAGER_EXPORT void vpager_store_unref(struct vpager_store *store)
 {
 	/* acquire and release: every use comes before the close */
-	if (!store || __atomic_sub_fetch(&store->references, 1, __ATOMIC_ACQ_REL) > 0)
+	if (!store || atomic_fetch_sub_explicit(&store->references, 1, memory_order_acq_rel) - 1 > 0)
 		return;
 	if (store->ops.close)
 		store->ops.close(store->ctx);

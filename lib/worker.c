@@ -25,7 +25,7 @@ static void *work(void *arg);
 /* Under lock.  The new worker counts as live at once, so that two growers do not pass the limit. */
 static int add_worker(void)
 {
-	uint32_t live = __atomic_load_n(&workers.live, __ATOMIC_RELAXED);
+	uint32_t live = atomic_load_explicit(&workers.live, memory_order_relaxed);
 	arch_sigset_t saved;
 	int err;
 
@@ -34,7 +34,7 @@ static int add_worker(void)
 	signals_restore(&saved);
 	if (err)
 		return -err;
-	__atomic_store_n(&workers.live, live + 1, __ATOMIC_SEQ_CST); /* read by nested_begin */
+	atomic_store_explicit(&workers.live, live + 1, memory_order_seq_cst); /* read by nested_begin */
 	return 0;
 }
 
@@ -42,13 +42,15 @@ static int add_worker(void)
 static void keep_one_ahead(void)
 {
 	/* A worker that became idle meanwhile is one more than needed, which is harmless. */
-	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) > 0)
+	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0)
 		return;
 	pthread_mutex_lock(&lock);
-	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) == 0 &&
-	    __atomic_load_n(&workers.live, __ATOMIC_RELAXED) < __atomic_load_n(&workers.most, __ATOMIC_RELAXED) && add_worker()) {
+	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) == 0 &&
+	    atomic_load_explicit(&workers.live, memory_order_relaxed) < atomic_load_explicit(&workers.most, memory_order_relaxed) &&
+	    add_worker()) {
 		/* No thread to be had: that is all there will be.  Who sleeps inside a fill must look again whether it may. */
-		__atomic_store_n(&workers.most, __atomic_load_n(&workers.live, __ATOMIC_RELAXED), __ATOMIC_SEQ_CST);
+		atomic_store_explicit(&workers.most, atomic_load_explicit(&workers.live, memory_order_relaxed),
+		                      memory_order_seq_cst);
 		wait_wake_all();
 	}
 	pthread_mutex_unlock(&lock);
@@ -84,7 +86,7 @@ void workers_configure(uint32_t n)
 {
 	standing = n;
 	requests_reset();
-	__atomic_store_n(&workers.most, standing > GROWN_MOST ? standing : GROWN_MOST, __ATOMIC_SEQ_CST);
+	atomic_store_explicit(&workers.most, standing > GROWN_MOST ? standing : GROWN_MOST, memory_order_seq_cst);
 }
 
 int workers_start(void)
@@ -92,7 +94,7 @@ int workers_start(void)
 	int err = 0;
 
 	pthread_mutex_lock(&lock);
-	while (!err && __atomic_load_n(&workers.live, __ATOMIC_RELAXED) < standing)
+	while (!err && atomic_load_explicit(&workers.live, memory_order_relaxed) < standing)
 		err = add_worker();
 	pthread_mutex_unlock(&lock);
 	return err;
@@ -100,7 +102,7 @@ int workers_start(void)
 
 void workers_stop(void)
 {
-	uint32_t live = __atomic_load_n(&workers.live, __ATOMIC_SEQ_CST);
+	uint32_t live = atomic_load_explicit(&workers.live, memory_order_seq_cst);
 
 	requests_stop();
 	for (uint32_t i = 0; i < live; i++)
@@ -116,5 +118,5 @@ void workers_lost(void)
 
 uint32_t workers_count(void)
 {
-	return __atomic_load_n(&workers.live, __ATOMIC_RELAXED);
+	return atomic_load_explicit(&workers.live, memory_order_relaxed);
 }

@@ -200,11 +200,13 @@ struct scenario {
 };
 #define SCENARIO(name, ...) {#name, name, __VA_ARGS__}
 
-/* What qemu-user (seen: 7.2) does otherwise than the kernel, with us and without us. */
+/* What qemu-user (seen: 7.2) does otherwise than the kernel.  A scenario that it gets wrong even without us need not be here,
+ * unless that takes it too long. */
 #define NO_QUEUED_FAULT "fails an assertion on a queued signal with the code of a fault"
 #define NO_FORCED_BUS "runs the instruction for ever where SIGBUS is ignored or blocked"
 #define NO_STACK_END "runs on where an alternate stack is full"
-#define NO_RESTART "interrupts read() whatever SA_RESTART says"
+#define NO_PENDING "kills, now and then, by a blocked SIGSEGV that another process sent"
+#define NO_NEXT_PC "(of ppc64le) does not say where a jump to forbidden memory went"
 static const struct {
 	const char *name, *what;
 } emulator_gaps[] = {
@@ -215,8 +217,11 @@ static const struct {
     {"ign_failing_store", NO_FORCED_BUS},
     {"blocked_failing_store", NO_FORCED_BUS},
     {"nested_nodefer", NO_STACK_END},
-    {"ign_does_not_interrupt", NO_RESTART},
-    {"restart_restarts", NO_RESTART},
+    {"dfl_sigsuspend", NO_PENDING},
+    {"cycle_sent", NO_PENDING},
+    {"cycle_sent_nodefer", NO_PENDING},
+    {"cycle_of_two_sent", NO_PENDING},
+    {"dfl_execute_hidden", NO_NEXT_PC},
 };
 
 static inline const char *emulator_gap(const char *name)
@@ -242,14 +247,18 @@ static void __attribute__((format(printf, 2, 3))) failed(const char *name, const
 	failures++;
 }
 
-static void check_end(const struct scenario *s, const char *who, const struct run_end *end)
+static bool ended_right(const struct scenario *s, const struct run_end *end)
 {
 	int was = WIFSIGNALED(end->status) ? DIES(WTERMSIG(end->status)) : WEXITSTATUS(end->status);
 
-	if (was != s->end)
-		failed(s->name, "%s: ended with %d, not %d (negative: a signal); noted \"%s\"", who, was, s->end, end->notes);
-	else if (strcmp(end->notes, s->notes) != 0)
-		failed(s->name, "%s: noted \"%s\", not \"%s\"", who, end->notes, s->notes);
+	return was == s->end && strcmp(end->notes, s->notes) == 0;
+}
+
+static void check_end(const struct scenario *s, const char *who, const struct run_end *end)
+{
+	if (!ended_right(s, end))
+		failed(s->name, "%s: ended with status %#x and noted \"%s\", not with %d (negative: a signal) and \"%s\"", who,
+		       end->status, end->notes, s->end, s->notes);
 }
 
 static void check_death(const struct scenario *s, const struct run_end *without, const struct run_end *with)
@@ -275,6 +284,10 @@ static void check_scenario(const struct scenario *s, bool trace)
 	if (s->how != ONLY_WITH_US) {
 		subject_native = true;
 		run_scenario(s->run, trace, &without);
+		if (skip_emulated() && !ended_right(s, &without)) {
+			printf("skipped %s: the emulator gets it wrong without us\n", s->name);
+			return;
+		}
 		check_end(s, "without us", &without);
 	}
 	subject_native = false;

@@ -24,7 +24,7 @@ fail() {
 }
 
 skip() {
-	printf '%s: %s\n' "$name" "$*"
+	printf '%s: skipped: %s\n' "$name" "$*"
 	exit 77
 }
 

@@ -149,22 +149,24 @@ static const struct {
 	int64_t trapno;
 	uint64_t err;
 	int signo, si_code, access, evidence;
-	bool has_code;
+	bool has_code, at_pc;
 } x86_cases[] = {
-    {14, 0x04, SIGSEGV, SEGV_ACCERR, READ, HARDWARE, true},
-    {14, 0x06, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true},
-    {14, 0x07, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true},
-    {14, 0x14, SIGSEGV, SEGV_MAPERR, EXEC, HARDWARE, true},
-    {14, 0x15, SIGSEGV, SEGV_ACCERR, EXEC, HARDWARE, true},
-    {14, 0x25, SIGSEGV, SEGV_PKUERR, READ, HARDWARE, true},
-    {14, 0x06, SIGBUS, BUS_ADRERR, WRITE, HARDWARE, true},
-    {13, 0x00, SIGSEGV, SEGV_MAPERR, UNKNOWN, NONE, false},
-    {17, 0x00, SIGBUS, BUS_ADRALN, UNKNOWN, NONE, false},
-    {-1, 0x07, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true}, /* qemu-user */
-    {-1, 0x05, SIGSEGV, SEGV_ACCERR, UNKNOWN, NONE, true},
-    {-1, 0x14, SIGSEGV, SEGV_MAPERR, EXEC, HARDWARE, true},
-    {-1, 0x06, SIGSEGV, SEGV_PKUERR, UNKNOWN, NONE, false},
-    {-1, 0x06, SIGBUS, BUS_ADRERR, UNKNOWN, NONE, false},
+    {14, 0x04, SIGSEGV, SEGV_ACCERR, READ, HARDWARE, true, false},
+    {14, 0x06, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true, false},
+    {14, 0x07, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true, false},
+    {14, 0x14, SIGSEGV, SEGV_MAPERR, EXEC, HARDWARE, true, false},
+    {14, 0x15, SIGSEGV, SEGV_ACCERR, EXEC, HARDWARE, true, false},
+    {14, 0x25, SIGSEGV, SEGV_PKUERR, READ, HARDWARE, true, false},
+    {14, 0x06, SIGBUS, BUS_ADRERR, WRITE, HARDWARE, true, false},
+    {13, 0x00, SIGSEGV, SEGV_MAPERR, UNKNOWN, NONE, false, false},
+    {17, 0x00, SIGBUS, BUS_ADRALN, UNKNOWN, NONE, false, false},
+    {-1, 0x07, SIGSEGV, SEGV_ACCERR, WRITE, HARDWARE, true, false}, /* qemu-user */
+    {-1, 0x05, SIGSEGV, SEGV_ACCERR, UNKNOWN, NONE, true, false},
+    {-1, 0x04, SIGSEGV, SEGV_MAPERR, EXEC, INSN, true, true},
+    {14, 0x04, SIGSEGV, SEGV_ACCERR, READ, HARDWARE, true, true}, /* of its own text, execute-only */
+    {-1, 0x14, SIGSEGV, SEGV_MAPERR, EXEC, HARDWARE, true, false},
+    {-1, 0x06, SIGSEGV, SEGV_PKUERR, UNKNOWN, NONE, false, false},
+    {-1, 0x06, SIGBUS, BUS_ADRERR, UNKNOWN, NONE, false, false},
 };
 
 START_TEST(x86_frames)
@@ -180,6 +182,7 @@ START_TEST(x86_frames)
 		LE(struct x86_64_ucontext, uc_mcontext.trapno, (uint64_t)x86_cases[i].trapno);
 		ck_assert_uint_eq(x86_64_pc(frame), 0x555500000ffc);
 		ck_assert_uint_eq(x86_64_sp(frame), 0x7ffe00001230);
+		sig.address = x86_cases[i].at_pc ? 0x555500000ffc : DATA;
 		check_access(x86_64_access(frame, sig, peek), x86_cases[i].access, x86_cases[i].evidence, code);
 
 		fresh();
@@ -189,6 +192,7 @@ START_TEST(x86_frames)
 		LE(struct i386_ucontext, uc_mcontext.trapno, (uint64_t)x86_cases[i].trapno);
 		ck_assert_uint_eq(i386_pc(frame), PC);
 		ck_assert_uint_eq(i386_sp(frame), SP);
+		sig.address = x86_cases[i].at_pc ? PC : DATA;
 		check_access(i386_access(frame, sig, peek), x86_cases[i].access, x86_cases[i].evidence, code);
 		ck_assert_int_eq(peeks, 0);
 	}

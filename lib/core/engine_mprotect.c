@@ -50,7 +50,7 @@ static int protect(struct vpager_region *region, size_t page, size_t n, int from
 	int err;
 
 	if ((from & ~to) || to == PROT_NONE) /* before it is done: who finds the page closed finds it counted */
-		__atomic_fetch_add(&region->hidings, 1, __ATOMIC_RELEASE);
+		atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release);
 	err = change(region, page, n, to);
 	if (!err)
 		vma_change(region, page, n, from, to);
@@ -62,7 +62,7 @@ static int protect(struct vpager_region *region, size_t page, size_t n, int from
 static void trim_alias(struct vpager_region *region, size_t page, size_t n)
 {
 	size_t group = page / GROUP_PAGES, first = group * GROUP_PAGES, end = first + GROUP_PAGES;
-	uint32_t present = __atomic_load_n(&region->table.group[group], __ATOMIC_RELAXED);
+	uint32_t present = atomic_load_explicit(&region->table.group[group], memory_order_relaxed);
 
 	if (present % ALIAS_WINDOW_PAGES + n < ALIAS_WINDOW_PAGES)
 		return;

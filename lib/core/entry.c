@@ -117,35 +117,35 @@ static void tell_fatal(const struct vpager_fault *fault)
 
 	/* A sequence lock, read without waiting: a hook that is being changed at this moment is not called.  acquire on the
 	 * first look and the fence before the second keep fn and ctx between them. */
-	turn = __atomic_load_n(&fatal.turn, __ATOMIC_ACQUIRE);
-	fn = __atomic_load_n(&fatal.fn, __ATOMIC_RELAXED);
-	ctx = __atomic_load_n(&fatal.ctx, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (fn && !(turn & 1) && turn == __atomic_load_n(&fatal.turn, __ATOMIC_RELAXED))
+	turn = atomic_load_explicit(&fatal.turn, memory_order_acquire);
+	fn = atomic_load_explicit(&fatal.fn, memory_order_relaxed);
+	ctx = atomic_load_explicit(&fatal.ctx, memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (fn && !(turn & 1) && turn == atomic_load_explicit(&fatal.turn, memory_order_relaxed))
 		fn(ctx, fault);
 }
 
 VPAGER_EXPORT int vpager_on_fatal(vpager_fault_fn fn, void *ctx)
 {
-	uint32_t turn = __atomic_load_n(&fatal.turn, __ATOMIC_RELAXED);
+	uint32_t turn = atomic_load_explicit(&fatal.turn, memory_order_relaxed);
 
 	/* One writer at a time; release and the fence: a reader that sees fn or ctx of this change sees turn moved. */
 	do
 		turn &= ~1u;
-	while (!__atomic_compare_exchange_n(&fatal.turn, &turn, turn + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	__atomic_store_n(&fatal.fn, fn, __ATOMIC_RELAXED);
-	__atomic_store_n(&fatal.ctx, ctx, __ATOMIC_RELAXED);
-	__atomic_store_n(&fatal.turn, turn + 2, __ATOMIC_RELEASE);
+	while (!atomic_compare_exchange_weak_explicit(&fatal.turn, &turn, turn + 1, memory_order_acquire, memory_order_relaxed));
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&fatal.fn, fn, memory_order_relaxed);
+	atomic_store_explicit(&fatal.ctx, ctx, memory_order_relaxed);
+	atomic_store_explicit(&fatal.turn, turn + 2, memory_order_release);
 	return 0;
 }
 
 void entry_after_fork(void)
 {
-	if (!(__atomic_load_n(&fatal.turn, __ATOMIC_RELAXED) & 1))
+	if (!(atomic_load_explicit(&fatal.turn, memory_order_relaxed) & 1))
 		return;
-	__atomic_store_n(&fatal.fn, NULL, __ATOMIC_RELAXED); /* it may not belong to ctx */
-	__atomic_fetch_add(&fatal.turn, 1, __ATOMIC_RELAXED);
+	atomic_store_explicit(&fatal.fn, NULL, memory_order_relaxed); /* it may not belong to ctx */
+	atomic_fetch_add_explicit(&fatal.turn, 1, memory_order_relaxed);
 }
 
 /* An access that a store could not satisfy dies as one to a file mapping does: by SIGBUS.  What is forbidden, or was not
@@ -159,10 +159,10 @@ static void pass_on(int signo, siginfo_t *si, ucontext_t *uc, const struct vpage
 {
 	siginfo_t bus;
 
-	__atomic_fetch_add(&entry_passed_on, 1, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&entry_passed_on, 1, memory_order_relaxed);
 	if (fault_is_synchronous(si)) {
 		if (fault->origin == VPAGER_ORIGIN_FOREIGN)
-			__atomic_fetch_add(&entry_foreign, 1, __ATOMIC_RELAXED);
+			atomic_fetch_add_explicit(&entry_foreign, 1, memory_order_relaxed);
 		tell_fatal(fault);
 	}
 	if (!becomes_sigbus(fault)) {

@@ -5,6 +5,7 @@
 #define VPAGER_CORE_ENTRY_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <ucontext.h>
 #include "vpager.h"
 #include "wait.h"

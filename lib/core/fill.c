@@ -184,7 +184,7 @@ static enum outcome hand_over(struct request *request, struct attempt *attempt)
 {
 	struct wait_ticket space = wait_prepare(requests_space());
 
-	if (__atomic_load_n(&workers.live, __ATOMIC_ACQUIRE) == 0) { /* a fork child that could make none */
+	if (atomic_load_explicit(&workers.live, memory_order_acquire) == 0) { /* a fork child that could make none */
 		fill_release(request);
 		attempt->fault->error = -EDEADLK;
 		return OUTCOME_FAILED;

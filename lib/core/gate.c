@@ -17,12 +17,12 @@ bool gate_enter(struct gate *gate)
 {
 	/* Acquire: what the last closer did is seen inside.  The count and the flag are one word, so either we are counted
 	 * before the closer sets the flag, and it waits for us, or we see the flag. */
-	uint32_t before = __atomic_fetch_add(&gate->word, 1, __ATOMIC_ACQUIRE);
+	uint32_t before = atomic_fetch_add_explicit(&gate->word, 1, memory_order_acquire);
 
 	if (!(before & GATE_CLOSED))
 		return true;
 	/* acquire pairs with the release store in gate_close; only the owner can find itself here */
-	if (__atomic_load_n(&gate->owner, __ATOMIC_ACQUIRE) == &thread_self)
+	if (atomic_load_explicit(&gate->owner, memory_order_acquire) == &thread_self)
 		return true;
 	gate_leave(gate);
 	return false;
@@ -31,36 +31,36 @@ bool gate_enter(struct gate *gate)
 void gate_leave(struct gate *gate)
 {
 	/* release: what was done inside is seen by the closer that waits for the count */
-	if (__atomic_sub_fetch(&gate->word, 1, __ATOMIC_RELEASE) == GATE_CLOSED)
+	if (atomic_fetch_sub_explicit(&gate->word, 1, memory_order_release) - 1 == GATE_CLOSED)
 		wait_wake(drained(gate));
 }
 
 void gate_close(struct gate *gate)
 {
-	__atomic_fetch_or(&gate->word, GATE_CLOSED, __ATOMIC_ACQUIRE);
+	atomic_fetch_or_explicit(&gate->word, GATE_CLOSED, memory_order_acquire);
 	for (;;) {
 		struct wait_ticket ticket = wait_prepare(drained(gate));
 
 		/* acquire pairs with the holders' release in gate_leave */
-		if (__atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) == GATE_CLOSED)
+		if (atomic_load_explicit(&gate->word, memory_order_acquire) == GATE_CLOSED)
 			break;
 		wait_sleep(ticket);
 	}
-	__atomic_store_n(&gate->owner, (const void *)&thread_self, __ATOMIC_RELEASE);
+	atomic_store_explicit(&gate->owner, (const void *)&thread_self, memory_order_release);
 }
 
 void gate_open(struct gate *gate)
 {
-	__atomic_store_n(&gate->owner, (const void *)0, __ATOMIC_RELEASE);
+	atomic_store_explicit(&gate->owner, (const void *)0, memory_order_release);
 	/* release: the closer's work is seen by whoever enters next */
-	__atomic_fetch_and(&gate->word, ~GATE_CLOSED, __ATOMIC_RELEASE);
+	atomic_fetch_and_explicit(&gate->word, ~GATE_CLOSED, memory_order_release);
 	wait_wake(gate);
 }
 
 bool gate_is_closed(const struct gate *gate)
 {
-	return (__atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) & GATE_CLOSED) &&
-	       __atomic_load_n(&gate->owner, __ATOMIC_ACQUIRE) != &thread_self;
+	return (atomic_load_explicit(&gate->word, memory_order_acquire) & GATE_CLOSED) &&
+	       atomic_load_explicit(&gate->owner, memory_order_acquire) != &thread_self;
 }
 
 void gate_await(struct gate *gate)
@@ -73,6 +73,6 @@ void gate_await(struct gate *gate)
 
 void gate_reset(struct gate *gate)
 {
-	__atomic_store_n(&gate->owner, (const void *)0, __ATOMIC_RELAXED); /* one thread in the child */
-	__atomic_store_n(&gate->word, 0, __ATOMIC_RELAXED);
+	atomic_store_explicit(&gate->owner, (const void *)0, memory_order_relaxed); /* one thread in the child */
+	atomic_store_explicit(&gate->word, 0, memory_order_relaxed);
 }

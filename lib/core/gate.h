@@ -10,6 +10,7 @@
 #ifndef VPAGER_CORE_GATE_H
 #define VPAGER_CORE_GATE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

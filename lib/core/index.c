@@ -46,7 +46,7 @@ static struct object *lookup(uintptr_t address)
 		return NULL;
 	for (unsigned int level = LEVELS - 1;; level--) {
 		/* seq_cst: index_acquire's second look must not be satisfied before its count is visible */
-		uintptr_t value = __atomic_load_n(&node->slot[slot_number(page, level)], __ATOMIC_SEQ_CST);
+		uintptr_t value = atomic_load_explicit(&node->slot[slot_number(page, level)], memory_order_seq_cst);
 
 		node = slot_node(value);
 		if (!node)
@@ -62,7 +62,7 @@ struct object *index_acquire(uintptr_t address)
 	 * then looks at the count.  All four are seq_cst,
 	 * so one of the two sees the other: either we find the slot cleared, or the remover finds us counted. */
 	while ((object = lookup(address)) != NULL) {
-		__atomic_fetch_add(&object->users, 1, __ATOMIC_SEQ_CST);
+		atomic_fetch_add_explicit(&object->users, 1, memory_order_seq_cst);
 		if (lookup(address) == object)
 			break;
 		object_release(object);
@@ -72,14 +72,14 @@ struct object *index_acquire(uintptr_t address)
 
 void object_hold(struct object *object)
 {
-	__atomic_fetch_add(&object->users, 1, __ATOMIC_SEQ_CST); /* before a look at whether it is still alive */
+	atomic_fetch_add_explicit(&object->users, 1, memory_order_seq_cst); /* before a look at whether it is still alive */
 }
 
 void object_release(struct object *object)
 {
 	/* seq_cst, the load too: the last user and the remover must not both miss each other */
-	if (__atomic_sub_fetch(&object->users, 1, __ATOMIC_SEQ_CST) == 0 &&
-	    __atomic_load_n(&object->leaving, __ATOMIC_SEQ_CST))
+	if (atomic_fetch_sub_explicit(&object->users, 1, memory_order_seq_cst) - 1 == 0 &&
+	    atomic_load_explicit(&object->leaving, memory_order_seq_cst))
 		wait_wake(object);
 }
 
@@ -106,12 +106,12 @@ static int set_range(struct node *node, unsigned int level, uintptr_t start, uin
 	for (unsigned int i = from; i < SLOTS; i++) {
 		uintptr_t slot_first = start + i * pages_per_slot, slot_last = slot_first + (pages_per_slot - 1);
 		_Atomic(uintptr_t) *slot = &node->slot[i];
-		struct node *child = slot_node(__atomic_load_n(slot, __ATOMIC_RELAXED)); /* only writers change it: the lock */
+		struct node *child = slot_node(atomic_load_explicit(slot, memory_order_relaxed)); /* only writers change it: the lock */
 
 		if (slot_first > last)
 			break;
 		if (!child && first <= slot_first && last >= slot_last) {
-			__atomic_store_n(slot, value, __ATOMIC_SEQ_CST);
+			atomic_store_explicit(slot, value, memory_order_seq_cst);
 			continue;
 		}
 		if (!child) {
@@ -120,7 +120,7 @@ static int set_range(struct node *node, unsigned int level, uintptr_t start, uin
 			child = node_create();
 			if (!child)
 				return -ENOMEM;
-			__atomic_store_n(slot, (uintptr_t)child | NODE_TAG, __ATOMIC_SEQ_CST);
+			atomic_store_explicit(slot, (uintptr_t)child | NODE_TAG, memory_order_seq_cst);
 		}
 		int err = set_range(child, level - 1, slot_first, first, last, value);
 
@@ -160,18 +160,18 @@ void index_remove(struct object *object)
 
 void index_drain(struct object *object)
 {
-	__atomic_store_n(&object->leaving, 1, __ATOMIC_SEQ_CST);
+	atomic_store_explicit(&object->leaving, 1, memory_order_seq_cst);
 	for (;;) {
 		struct wait_ticket ticket = wait_prepare(object);
 
-		if (__atomic_load_n(&object->users, __ATOMIC_SEQ_CST) == 0)
+		if (atomic_load_explicit(&object->users, memory_order_seq_cst) == 0)
 			break;
 		wait_sleep(ticket);
 	}
-	__atomic_store_n(&object->leaving, 0, __ATOMIC_RELAXED); /* a wake more is harmless */
+	atomic_store_explicit(&object->leaving, 0, memory_order_relaxed); /* a wake more is harmless */
 }
 
 void index_forget_users(struct object *object)
 {
-	__atomic_store_n(&object->users, 0, __ATOMIC_RELAXED); /* one thread in the child */
+	atomic_store_explicit(&object->users, 0, memory_order_relaxed); /* one thread in the child */
 }

@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include "requests.h"
 #include "store.h"
+#include "sys.h"
 #include "thread.h"
 
 #define SLOTS 128
 #define DEPTH 8 /* fills that one thread may be inside of at once */
+#define PATIENCE 100
 
 static struct {
 	_Atomic(uint32_t) used;
@@ -25,14 +28,14 @@ static struct {
 static int holder_of(uintptr_t word)
 {
 	for (int i = 0; i < SLOTS; i++) {
-		if (__atomic_load_n(&waiting[i].wanted, __ATOMIC_SEQ_CST) == 0)
+		if (atomic_load_explicit(&waiting[i].wanted, memory_order_seq_cst) == 0)
 			continue;
 		for (int d = 0; d < DEPTH; d++) {
-			uintptr_t first = __atomic_load_n(&waiting[i].first[d], __ATOMIC_ACQUIRE);
+			uintptr_t first = atomic_load_explicit(&waiting[i].first[d], memory_order_acquire);
 
 			if (first == 0)
 				break;
-			if (word >= first && word <= __atomic_load_n(&waiting[i].last[d], __ATOMIC_ACQUIRE))
+			if (word >= first && word <= atomic_load_explicit(&waiting[i].last[d], memory_order_acquire))
 				return i;
 		}
 	}
@@ -45,9 +48,24 @@ static uint32_t next_turn(void)
 	uint32_t turn;
 
 	do
-		turn = __atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST);
+		turn = atomic_fetch_add_explicit(&turns, 1, memory_order_seq_cst) + 1;
 	while (turn == 0);
 	return turn;
+}
+
+/* The number of a published wait.  0: it took longer than it should to get one; no harm is done by taking it for early, but that
+ * two are refused where one would do. */
+static uint32_t turn_of(int slot)
+{
+	uint32_t turn;
+
+	for (int tries = 0; tries < PATIENCE; tries++) {
+		turn = atomic_load_explicit(&waiting[slot].turn, memory_order_seq_cst);
+		if (turn || atomic_load_explicit(&waiting[slot].wanted, memory_order_seq_cst) == 0)
+			return turn;
+		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+	return 0;
 }
 
 static bool closes_a_circle(int self, uint32_t turn, uintptr_t wanted)
@@ -59,11 +77,11 @@ static bool closes_a_circle(int self, uint32_t turn, uintptr_t wanted)
 
 		if (holder < 0 || holder == self)
 			return holder == self;
-		/* The number last: a slot that was taken over under our eyes has none, or one behind ours.  Such a wait was
-		 * published after ours, so if this is a circle it finds that out, and us in it. */
-		wanted = __atomic_load_n(&waiting[holder].wanted, __ATOMIC_SEQ_CST);
-		its_turn = __atomic_load_n(&waiting[holder].turn, __ATOMIC_SEQ_CST);
-		if (wanted == 0 || its_turn == 0 || (int32_t)(its_turn - turn) > 0)
+		/* A wait with a number behind ours was published before it got it, and sees what we see, and us: if this is a
+		 * circle it finds that out.  So is one that took a slot over under our eyes, hence the number last. */
+		wanted = atomic_load_explicit(&waiting[holder].wanted, memory_order_seq_cst);
+		its_turn = turn_of(holder);
+		if (wanted == 0 || (its_turn && (int32_t)(its_turn - turn) > 0))
 			return false;
 	}
 	return false;
@@ -74,9 +92,9 @@ static int slot_take(void)
 	for (int i = 0; i < SLOTS; i++) {
 		uint32_t unused = 0;
 
-		if (__atomic_compare_exchange_n(&waiting[i].used, &unused, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		if (atomic_compare_exchange_strong_explicit(&waiting[i].used, &unused, 1, memory_order_acquire, memory_order_relaxed)) {
 			/* relaxed: before the claims in write_down, whose release orders it */
-			__atomic_store_n(&waiting[i].turn, 0, __ATOMIC_RELAXED);
+			atomic_store_explicit(&waiting[i].turn, 0, memory_order_relaxed);
 			return i;
 		}
 	}
@@ -93,24 +111,24 @@ static bool write_down(int slot)
 			continue;
 		if (depth == DEPTH)
 			return false;
-		__atomic_store_n(&waiting[slot].last[depth], (uintptr_t)fill->last, __ATOMIC_RELEASE);
-		__atomic_store_n(&waiting[slot].first[depth], (uintptr_t)fill->first, __ATOMIC_RELEASE);
+		atomic_store_explicit(&waiting[slot].last[depth], (uintptr_t)fill->last, memory_order_release);
+		atomic_store_explicit(&waiting[slot].first[depth], (uintptr_t)fill->first, memory_order_release);
 		depth++;
 	}
 	if (depth < DEPTH)
-		__atomic_store_n(&waiting[slot].first[depth], 0, __ATOMIC_RELEASE);
+		atomic_store_explicit(&waiting[slot].first[depth], 0, memory_order_release);
 	return true;
 }
 
 /* A worker that sleeps must leave one that runs, or one that can still be made. */
 static bool last_worker(void)
 {
-	uint32_t asleep = __atomic_add_fetch(&workers.asleep, 1, __ATOMIC_SEQ_CST);
-	uint32_t live = __atomic_load_n(&workers.live, __ATOMIC_SEQ_CST);
+	uint32_t asleep = atomic_fetch_add_explicit(&workers.asleep, 1, memory_order_seq_cst) + 1;
+	uint32_t live = atomic_load_explicit(&workers.live, memory_order_seq_cst);
 
-	if (asleep < live || live < __atomic_load_n(&workers.most, __ATOMIC_SEQ_CST))
+	if (asleep < live || live < atomic_load_explicit(&workers.most, memory_order_seq_cst))
 		return false;
-	__atomic_fetch_sub(&workers.asleep, 1, __ATOMIC_SEQ_CST);
+	atomic_fetch_sub_explicit(&workers.asleep, 1, memory_order_seq_cst);
 	return true;
 }
 
@@ -126,9 +144,9 @@ int nested_begin(struct nested_wait *wait, const void *wanted)
 	if (write_down(wait->slot)) {
 		uint32_t turn;
 
-		__atomic_store_n(&waiting[wait->slot].wanted, (uintptr_t)wanted, __ATOMIC_SEQ_CST);
+		atomic_store_explicit(&waiting[wait->slot].wanted, (uintptr_t)wanted, memory_order_seq_cst);
 		turn = next_turn();
-		__atomic_store_n(&waiting[wait->slot].turn, turn, __ATOMIC_SEQ_CST);
+		atomic_store_explicit(&waiting[wait->slot].turn, turn, memory_order_seq_cst);
 		wait->worker = thread_self.is_worker;
 		if (!closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && !(wait->worker && last_worker()))
 			return 0;
@@ -143,15 +161,15 @@ void nested_end(struct nested_wait *wait)
 	if (wait->slot < 0)
 		return;
 	if (wait->worker)
-		__atomic_fetch_sub(&workers.asleep, 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&waiting[wait->slot].wanted, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&waiting[wait->slot].used, 0, __ATOMIC_RELEASE);
+		atomic_fetch_sub_explicit(&workers.asleep, 1, memory_order_seq_cst);
+	atomic_store_explicit(&waiting[wait->slot].wanted, 0, memory_order_seq_cst);
+	atomic_store_explicit(&waiting[wait->slot].used, 0, memory_order_release);
 }
 
 void nested_reset(void)
 {
 	for (int i = 0; i < SLOTS; i++) {
-		__atomic_store_n(&waiting[i].wanted, 0, __ATOMIC_RELAXED); /* one thread in the child */
-		__atomic_store_n(&waiting[i].used, 0, __ATOMIC_RELAXED);
+		atomic_store_explicit(&waiting[i].wanted, 0, memory_order_relaxed); /* one thread in the child */
+		atomic_store_explicit(&waiting[i].used, 0, memory_order_relaxed);
 	}
 }

@@ -5,6 +5,7 @@
 #ifndef VPAGER_CORE_OBJECT_H
 #define VPAGER_CORE_OBJECT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>

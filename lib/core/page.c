@@ -28,10 +28,10 @@ static void count(struct page_table *table, size_t page, int delta)
 	/* Up before the page leaves ABSENT and down after it is back, the cluster outside the group: whoever skips what counts
 	 * 0 misses no page that was there before it looked. */
 	if (delta > 0)
-		__atomic_fetch_add(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], (uint32_t)delta, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&table->group[page / GROUP_PAGES], (uint32_t)delta, __ATOMIC_RELEASE);
+		atomic_fetch_add_explicit(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], (uint32_t)delta, memory_order_release);
+	atomic_fetch_add_explicit(&table->group[page / GROUP_PAGES], (uint32_t)delta, memory_order_release);
 	if (delta < 0)
-		__atomic_fetch_add(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], (uint32_t)delta, __ATOMIC_RELEASE);
+		atomic_fetch_add_explicit(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], (uint32_t)delta, memory_order_release);
 }
 
 bool page_claim(struct page_table *table, size_t page, uint32_t *seen, enum page_state claim)
@@ -45,7 +45,7 @@ bool page_claim(struct page_table *table, size_t page, uint32_t *seen, enum page
 	if (was_absent)
 		count(table, page, 1);
 	/* acquire: the last owner's work on the bytes comes before ours */
-	if (__atomic_compare_exchange_n(&table->word[page], seen, claimed, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
+	if (atomic_compare_exchange_strong_explicit(&table->word[page], seen, claimed, memory_order_acquire, memory_order_acquire))
 		return true;
 	if (was_absent)
 		count(table, page, -1);
@@ -55,13 +55,13 @@ bool page_claim(struct page_table *table, size_t page, uint32_t *seen, enum page
 void page_settle(struct page_table *table, size_t page, enum page_state to, uint32_t set, uint32_t clear)
 {
 	page_word *word = &table->word[page];
-	uint32_t seen = __atomic_load_n(word, __ATOMIC_RELAXED), settled;
+	uint32_t seen = atomic_load_explicit(word, memory_order_relaxed), settled;
 
 	check(page_state(seen), to);
 	/* Others may count pins and set WAITERS meanwhile, hence the loop.  release: our work comes before the next owner's */
 	do
 		settled = ((seen & ~(PAGE_STATE | PAGE_WAITERS | clear)) | to) | set;
-	while (!__atomic_compare_exchange_n(word, &seen, settled, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	while (!atomic_compare_exchange_weak_explicit(word, &seen, settled, memory_order_release, memory_order_relaxed));
 	if (to == PAGE_ABSENT)
 		count(table, page, -1);
 	if (seen & PAGE_WAITERS)
@@ -78,11 +78,11 @@ bool page_await(page_word *word, struct wait_ticket *ticket)
 	uint32_t seen;
 
 	*ticket = wait_prepare((const void *)word);
-	seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+	seen = atomic_load_explicit(word, memory_order_relaxed);
 	do
 		if (!page_claimed(seen))
 			return false;
-	while (!__atomic_compare_exchange_n(word, &seen, seen | PAGE_WAITERS, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	while (!atomic_compare_exchange_weak_explicit(word, &seen, seen | PAGE_WAITERS, memory_order_relaxed, memory_order_relaxed));
 	/* relaxed is enough: the bit is set in the word's own order, before the owner's settle, which then wakes us */
 	return true;
 }
@@ -90,19 +90,20 @@ bool page_await(page_word *word, struct wait_ticket *ticket)
 bool page_pin(page_word *word, uint32_t *seen)
 {
 	/* acquire: the pinned bytes are whole */
-	return __atomic_compare_exchange_n(word, seen, *seen + (1u << PAGE_PIN_SHIFT), false, __ATOMIC_ACQUIRE,
-	                                   __ATOMIC_ACQUIRE);
+	return atomic_compare_exchange_strong_explicit(word, seen, *seen + (1u << PAGE_PIN_SHIFT), memory_order_acquire,
+	                                               memory_order_acquire);
 }
 
 int page_unpin(page_word *word)
 {
-	uint32_t seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+	uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
 
 	do
 		if (page_pins(seen) == 0)
 			return -1;
 	/* release: what the pin was for is done before anybody may hide the page */
-	while (!__atomic_compare_exchange_n(word, &seen, seen - (1u << PAGE_PIN_SHIFT), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	while (!atomic_compare_exchange_weak_explicit(word, &seen, seen - (1u << PAGE_PIN_SHIFT), memory_order_release,
+	                                              memory_order_relaxed));
 	return (int)page_pins(seen) - 1;
 }
 
@@ -110,9 +111,9 @@ void page_flags(page_word *word, uint32_t set, uint32_t clear)
 {
 	/* hints, which order nothing */
 	if (set)
-		__atomic_fetch_or(word, set, __ATOMIC_RELAXED);
+		atomic_fetch_or_explicit(word, set, memory_order_relaxed);
 	if (clear)
-		__atomic_fetch_and(word, ~clear, __ATOMIC_RELAXED);
+		atomic_fetch_and_explicit(word, ~clear, memory_order_relaxed);
 }
 
 static size_t groups_of(size_t pages)
@@ -140,7 +141,7 @@ size_t page_table_count(const struct page_table *table)
 	size_t present = 0;
 
 	for (size_t i = 0; i < groups_of(groups_of(table->pages)); i++)
-		present += __atomic_load_n(&table->cluster[i], __ATOMIC_RELAXED); /* an estimate while others work */
+		present += atomic_load_explicit(&table->cluster[i], memory_order_relaxed); /* an estimate while others work */
 	return present;
 }
 
@@ -150,12 +151,12 @@ size_t page_table_next(const struct page_table *table, size_t from)
 
 	while (page < table->pages) {
 		if (page % (GROUP_PAGES * GROUP_PAGES) == 0 &&
-		    __atomic_load_n(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], __ATOMIC_ACQUIRE) == 0) {
+		    atomic_load_explicit(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], memory_order_acquire) == 0) {
 			page += (size_t)GROUP_PAGES * GROUP_PAGES;
 		} else if (page % GROUP_PAGES == 0 &&
-		           __atomic_load_n(&table->group[page / GROUP_PAGES], __ATOMIC_ACQUIRE) == 0) {
+		           atomic_load_explicit(&table->group[page / GROUP_PAGES], memory_order_acquire) == 0) {
 			page += GROUP_PAGES;
-		} else if (page_state(__atomic_load_n(&table->word[page], __ATOMIC_RELAXED)) != PAGE_ABSENT) {
+		} else if (page_state(atomic_load_explicit(&table->word[page], memory_order_relaxed)) != PAGE_ABSENT) {
 			return page;
 		} else {
 			page++;

@@ -19,6 +19,7 @@
 #ifndef VPAGER_CORE_PAGE_H
 #define VPAGER_CORE_PAGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,11 +75,11 @@ static inline uint32_t page_pins(uint32_t word)
 
 static inline uint32_t page_load(const page_word *word)
 {
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE); /* what its last owner did is seen */
+	return atomic_load_explicit(word, memory_order_acquire); /* what its last owner did is seen */
 }
 
-/* All pages of a region, with counts of those that are not settled as ABSENT, by groups and by groups of groups, so that a sweep over a
- * sparse region costs what is in it.  Memory is taken by the kernel as it is touched. */
+/* All pages of a region, with counts of those that are not settled as ABSENT, by groups and by groups of groups, so that a
+ * sweep over a sparse region costs what is in it.  Memory is taken by the kernel as it is touched. */
 #define GROUP_PAGES 1024u
 
 struct page_table {

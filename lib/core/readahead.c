@@ -7,7 +7,7 @@
 
 static size_t load(const _Atomic(size_t) *p)
 {
-	return __atomic_load_n(p, __ATOMIC_RELAXED);
+	return atomic_load_explicit(p, memory_order_relaxed);
 }
 
 static struct stream *stream_expecting(struct vpager_region *region, size_t page)
@@ -20,7 +20,7 @@ static struct stream *stream_expecting(struct vpager_region *region, size_t page
 
 struct readahead readahead_begin(struct vpager_region *region, size_t page)
 {
-	uint32_t advice = __atomic_load_n(&region->advice, __ATOMIC_RELAXED);
+	uint32_t advice = atomic_load_explicit(&region->advice, memory_order_relaxed);
 	size_t most = region->readahead_pages, window;
 	struct stream *stream;
 
@@ -28,12 +28,12 @@ struct readahead readahead_begin(struct vpager_region *region, size_t page)
 		return (struct readahead){NULL, 1};
 	stream = stream_expecting(region, page);
 	if (!stream) {
-		uint32_t turn = __atomic_fetch_add(&region->next_stream, 1, __ATOMIC_RELAXED);
+		uint32_t turn = atomic_fetch_add_explicit(&region->next_stream, 1, memory_order_relaxed);
 
 		stream = &region->streams[turn % REGION_STREAMS];
 		window = 1;
 	} else {
-		window = 2 * (size_t)__atomic_load_n(&stream->window, __ATOMIC_RELAXED);
+		window = 2 * (size_t)atomic_load_explicit(&stream->window, memory_order_relaxed);
 	}
 	if (advice == VPAGER_ADVICE_SEQUENTIAL || window > most)
 		window = most;
@@ -44,6 +44,6 @@ void readahead_advance(struct readahead *ahead, size_t page, size_t n)
 {
 	if (!ahead->stream)
 		return;
-	__atomic_store_n(&ahead->stream->window, (uint32_t)ahead->window, __ATOMIC_RELAXED);
-	__atomic_store_n(&ahead->stream->next, page + n, __ATOMIC_RELAXED);
+	atomic_store_explicit(&ahead->stream->window, (uint32_t)ahead->window, memory_order_relaxed);
+	atomic_store_explicit(&ahead->stream->next, page + n, memory_order_relaxed);
 }

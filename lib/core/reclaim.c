@@ -16,31 +16,32 @@ struct residency residency_total;
 
 static bool residency_take(struct residency *residency, size_t bytes)
 {
-	size_t now = __atomic_load_n(&residency->bytes, __ATOMIC_RELAXED);
+	size_t now = atomic_load_explicit(&residency->bytes, memory_order_relaxed);
 
 	/* The count orders nothing; it only must never pass the limit. */
 	do
 		if (residency->limit && (now + bytes > residency->limit || now + bytes < now))
 			return false;
-	while (!__atomic_compare_exchange_n(&residency->bytes, &now, now + bytes, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	while (!atomic_compare_exchange_weak_explicit(&residency->bytes, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
 static void residency_return(struct residency *residency, size_t bytes)
 {
-	__atomic_fetch_sub(&residency->bytes, bytes, __ATOMIC_RELAXED);
+	atomic_fetch_sub_explicit(&residency->bytes, bytes, memory_order_relaxed);
 }
 
 static void wake_waiters(struct residency *residency)
 {
 	/* seq_cst: the settled page before it, and the waiter's flag, cannot both be missed: see await_room */
-	if (__atomic_load_n(&residency->waiters, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&residency->waiters, 0, __ATOMIC_SEQ_CST))
+	if (atomic_load_explicit(&residency->waiters, memory_order_seq_cst) &&
+	    atomic_exchange_explicit(&residency->waiters, 0, memory_order_seq_cst))
 		wait_wake(residency);
 }
 
 void region_settled(struct vpager_region *region)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	atomic_thread_fence(memory_order_seq_cst);
 	wake_waiters(&region->residency);
 	wake_waiters(&residency_total);
 }
@@ -126,13 +127,13 @@ static void settle_written(struct vpager_region *region, size_t page, uint32_t b
 		page_settle(&region->table, page, state, 0, 0);
 		return;
 	}
-	__atomic_fetch_sub(&region->counters.dirty_pages, 1, __ATOMIC_RELAXED);
+	atomic_fetch_sub_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
 	if (!region_page_private(region, page)) {
 		page_settle(&region->table, page, state, 0, PAGE_DIRTY);
 		return;
 	}
 	if (!(before & PAGE_SWAPPED))
-		__atomic_fetch_add(&region->counters.swapped_pages, 1, __ATOMIC_RELAXED);
+		atomic_fetch_add_explicit(&region->counters.swapped_pages, 1, memory_order_relaxed);
 	page_settle(&region->table, page, state, PAGE_SWAPPED, PAGE_DIRTY);
 }
 
@@ -330,16 +331,18 @@ static bool sweep_round(struct sweep *sweep, size_t *at)
 static enum room sweep(struct vpager_region *region, enum vpager_call_context may_run)
 {
 	struct sweep round = {.region = region, .may_run = may_run};
-	size_t at = __atomic_load_n(&region->hand, __ATOMIC_RELAXED); /* where it starts is a hint */
+	size_t at = atomic_load_explicit(&region->hand, memory_order_relaxed); /* where it starts is a hint */
 	size_t held;
 
 	do {
-		held = __atomic_load_n(&region->residency.bytes, __ATOMIC_RELAXED);
+		held = atomic_load_explicit(&region->residency.bytes, memory_order_relaxed);
 		if (sweep_round(&round, &at)) {
-			__atomic_store_n(&region->hand, at, __ATOMIC_RELAXED);
+			atomic_store_explicit(&region->hand, at, memory_order_relaxed);
 			return ROOM_MADE;
 		}
-	} while (round.spared); /* each that is spared again was shown meanwhile: somebody got on */
+		/* Each that is spared again was shown meanwhile: somebody got on.  What was just shown is not taken where a worker
+		 * could take older pages: two pages that one instruction needs would take turns for ever. */
+	} while (round.spared && !round.needs_worker);
 	if (round.needs_worker)
 		return ROOM_NEEDS_WORKER;
 	/* Room that is held by more pages than are here: some are coming in or just went. */
@@ -353,26 +356,28 @@ static enum room sweep_all(struct vpager_region *region, enum vpager_call_contex
 	enum room worst = ROOM_NONE;
 	size_t regions = region_slots();
 
-	for (size_t i = 0, start = __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED); i < regions; i++) {
+	for (size_t i = 0, start = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed); i < regions; i++) {
 		struct vpager_region *other = region_slot((start + i) % regions);
 		enum room room;
 
 		/* A region that is being torn down or built holds nothing; the reference keeps it from being torn down now. */
 		object_hold(&other->object);
-		if (other != region && __atomic_load_n(&other->life, __ATOMIC_SEQ_CST) == REGION_LIVE &&
-		    __atomic_load_n(&other->residency.bytes, __ATOMIC_RELAXED) > 0) {
+		if (other != region && atomic_load_explicit(&other->life, memory_order_seq_cst) == REGION_LIVE &&
+		    atomic_load_explicit(&other->residency.bytes, memory_order_relaxed) > 0) {
 			room = sweep(other, may_run);
-			worst = room == ROOM_BUSY || room == ROOM_NEEDS_WORKER ? room : worst;
+			worst = room == ROOM_NEEDS_WORKER || (room == ROOM_BUSY && worst == ROOM_NONE) ? room : worst;
 		} else {
 			/* one that is being torn down gives its room back soon */
 			room = ROOM_NONE;
-			if (other != region && __atomic_load_n(&other->residency.bytes, __ATOMIC_RELAXED) > 0 && worst == ROOM_NONE)
+			if (other != region && atomic_load_explicit(&other->residency.bytes, memory_order_relaxed) > 0 && worst == ROOM_NONE)
 				worst = ROOM_BUSY;
 		}
 		object_release(&other->object);
 		if (room == ROOM_MADE)
 			return room;
 	}
+	if (worst == ROOM_NEEDS_WORKER)
+		return worst; /* as in sweep */
 	switch (sweep(region, may_run)) {
 	case ROOM_MADE:
 		return ROOM_MADE;
@@ -381,7 +386,7 @@ static enum room sweep_all(struct vpager_region *region, enum vpager_call_contex
 	case ROOM_NEEDS_WORKER:
 		return ROOM_NEEDS_WORKER;
 	default:
-		return worst == ROOM_NEEDS_WORKER ? worst : ROOM_BUSY;
+		return ROOM_BUSY;
 	}
 }
 
@@ -417,8 +422,8 @@ enum room reclaim_room(struct vpager_region *region, size_t n, enum vpager_call_
 	while (room == ROOM_BUSY && full != asked) {
 		asked = full;
 		*ticket = wait_prepare(asked);
-		__atomic_store_n(&asked->waiters, 1, __ATOMIC_SEQ_CST);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		atomic_store_explicit(&asked->waiters, 1, memory_order_seq_cst);
+		atomic_thread_fence(memory_order_seq_cst);
 		room = make_room(region, bytes, may_run, &full);
 	}
 	return room;

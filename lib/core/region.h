@@ -51,7 +51,7 @@ struct vpager_region {
 	struct vpager_store *store; /* NULL: zeros */
 	uint64_t store_offset;
 	size_t stored_bytes; /* of the region that the store has: beyond, pages start as zeros and are private */
-	struct vpager_store *swap; /* atomic: made when first needed, if no limit is set; page 0 is at its offset 0 */
+	struct vpager_store *_Atomic swap; /* made when first needed, if no limit is set; page 0 is at its offset 0 */
 	size_t readahead_pages; /* most pages of one fill */
 	vpager_verdict_fn on_error, on_write;
 	void *ctx;
@@ -84,12 +84,12 @@ static inline struct vpager_region *region_of(struct object *object)
 
 static inline struct vpager_store *region_swap(const struct vpager_region *region)
 {
-	return __atomic_load_n(&region->swap, __ATOMIC_ACQUIRE);
+	return atomic_load_explicit(&region->swap, memory_order_acquire);
 }
 
 static inline void count(_Atomic(uint64_t) *counter, uint64_t n)
 {
-	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED); /* read by nobody who orders anything by it */
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed); /* read by nobody who orders anything by it */
 }
 
 static inline uintptr_t region_page_address(const struct vpager_region *region, size_t page)

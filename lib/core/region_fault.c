@@ -50,7 +50,7 @@ void settle_shown(struct vpager_region *region, size_t page, uint32_t before, en
 {
 	if (to == PAGE_WRITABLE) {
 		if (!(before & PAGE_DIRTY))
-			__atomic_fetch_add(&region->counters.dirty_pages, 1, __ATOMIC_RELAXED);
+			atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
 		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED, PAGE_ARMED);
 	} else {
 		page_settle(&region->table, page, to, PAGE_ACCESSED, 0);
@@ -173,7 +173,7 @@ static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool uns
 static uint32_t repeats(const struct vpager_region *region, const struct vpager_fault *fault, uint32_t word)
 {
 	struct thread *self = &thread_self;
-	uint32_t hidings = __atomic_load_n(&region->hidings, __ATOMIC_ACQUIRE);
+	uint32_t hidings = atomic_load_explicit(&region->hidings, memory_order_acquire);
 
 	if (page_visible(word) && self->last_hidings == hidings && self->last_pc == fault->instruction_pointer &&
 	    self->last_address == fault->faulting_address)
@@ -214,7 +214,7 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 
 	fault->origin = VPAGER_ORIGIN_REGION;
 	fault->object = region;
-	if (__atomic_load_n(&region->life, __ATOMIC_RELAXED) == REGION_GONE) { /* set before any other thread exists */
+	if (atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE) { /* set before any other thread exists */
 		fault->error = -ESTALE;
 		return OUTCOME_FAILED;
 	}

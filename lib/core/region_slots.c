@@ -14,7 +14,7 @@ static _Atomic(size_t) slots;
 
 size_t region_slots(void)
 {
-	return __atomic_load_n(&slots, __ATOMIC_ACQUIRE); /* the slabs below it are there */
+	return atomic_load_explicit(&slots, memory_order_acquire); /* the slabs below it are there */
 }
 
 /* Slab k holds slots [FIRST_SLAB * (2^k - 1), FIRST_SLAB * (2^(k+1) - 1)). */
@@ -24,7 +24,7 @@ struct vpager_region *region_slot(size_t i)
 
 	for (i += FIRST_SLAB; i >> (k + 1) >= FIRST_SLAB;)
 		k++;
-	return __atomic_load_n(&slab[k], __ATOMIC_RELAXED) + (i - ((size_t)FIRST_SLAB << k));
+	return atomic_load_explicit(&slab[k], memory_order_relaxed) + (i - ((size_t)FIRST_SLAB << k));
 }
 
 static int add_slab(void)
@@ -39,8 +39,8 @@ static int add_slab(void)
 	fresh = sys_mmap(NULL, more * sizeof(struct vpager_region), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (sys_is_error(fresh))
 		return -1;
-	__atomic_store_n(&slab[k], (struct vpager_region *)fresh, __ATOMIC_RELAXED);
-	__atomic_store_n(&slots, have + more, __ATOMIC_RELEASE); /* after the slab */
+	atomic_store_explicit(&slab[k], (struct vpager_region *)fresh, memory_order_relaxed);
+	atomic_store_explicit(&slots, have + more, memory_order_release); /* after the slab */
 	return 0;
 }
 
@@ -52,7 +52,7 @@ struct vpager_region *region_slot_take(void)
 		size_t n = region_slots();
 
 		for (size_t tried = 0; tried < n; tried++, from++)
-			if (__atomic_load_n(&region_slot(from % n)->life, __ATOMIC_RELAXED) == REGION_FREE &&
+			if (atomic_load_explicit(&region_slot(from % n)->life, memory_order_relaxed) == REGION_FREE &&
 			    region_slot(from % n)->metadata == NULL)
 				return region_slot(from++ % n);
 	} while (add_slab() == 0);

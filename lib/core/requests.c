@@ -32,41 +32,41 @@ const void *requests_space(void)
 void requests_reset(void)
 {
 	for (uint32_t i = 0; i < SLOTS; i++)
-		__atomic_store_n(&slot[i].turn, i, __ATOMIC_RELAXED); /* alone here */
-	__atomic_store_n(&put_place, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&take_place, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&workers.live, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&workers.idle, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&workers.asleep, 0, __ATOMIC_RELAXED);
+		atomic_store_explicit(&slot[i].turn, i, memory_order_relaxed); /* alone here */
+	atomic_store_explicit(&put_place, 0, memory_order_relaxed);
+	atomic_store_explicit(&take_place, 0, memory_order_relaxed);
+	atomic_store_explicit(&stopping, 0, memory_order_relaxed);
+	atomic_store_explicit(&workers.live, 0, memory_order_relaxed);
+	atomic_store_explicit(&workers.idle, 0, memory_order_relaxed);
+	atomic_store_explicit(&workers.asleep, 0, memory_order_relaxed);
 }
 
 /* Moves *place on by one if its slot's turn is place + ahead; the place that was taken in *out. */
 static bool advance(_Atomic(uint32_t) *place, uint32_t ahead, uint32_t *out)
 {
-	uint32_t at = __atomic_load_n(place, __ATOMIC_RELAXED);
+	uint32_t at = atomic_load_explicit(place, memory_order_relaxed);
 
 	for (;;) {
 		/* acquire: what the slot's last user did with it is over */
-		uint32_t turn = __atomic_load_n(&slot[at % SLOTS].turn, __ATOMIC_ACQUIRE);
+		uint32_t turn = atomic_load_explicit(&slot[at % SLOTS].turn, memory_order_acquire);
 
 		if (turn == at + ahead) {
-			if (__atomic_compare_exchange_n(place, &at, at + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			if (atomic_compare_exchange_weak_explicit(place, &at, at + 1, memory_order_relaxed, memory_order_relaxed)) {
 				*out = at;
 				return true;
 			}
 		} else if ((int32_t)(turn - (at + ahead)) < 0) {
 			return false; /* full, or empty */
 		} else {
-			at = __atomic_load_n(place, __ATOMIC_RELAXED);
+			at = atomic_load_explicit(place, memory_order_relaxed);
 		}
 	}
 }
 
 static void ring(void)
 {
-	__atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST); /* before the look at idle: see requests_take */
-	if (__atomic_load_n(&workers.idle, __ATOMIC_SEQ_CST) > 0)
+	atomic_fetch_add_explicit(&bell, 1, memory_order_seq_cst); /* before the look at idle: see requests_take */
+	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0)
 		sys_futex_wake(&bell, 1);
 }
 
@@ -77,7 +77,7 @@ bool requests_put(const struct request *request)
 	if (!advance(&put_place, 0, &at))
 		return false;
 	slot[at % SLOTS].request = *request;
-	__atomic_store_n(&slot[at % SLOTS].turn, at + 1, __ATOMIC_RELEASE); /* the request is whole */
+	atomic_store_explicit(&slot[at % SLOTS].turn, at + 1, memory_order_release); /* the request is whole */
 	ring();
 	return true;
 }
@@ -89,11 +89,11 @@ static bool take(struct request *out)
 	if (!advance(&take_place, 1, &at))
 		return false;
 	*out = slot[at % SLOTS].request;
-	__atomic_store_n(&slot[at % SLOTS].turn, at + SLOTS, __ATOMIC_RELEASE); /* it was read */
+	atomic_store_explicit(&slot[at % SLOTS].turn, at + SLOTS, memory_order_release); /* it was read */
 	wait_wake(requests_space());
 	/* Two putters may publish in the other order than they took their places; the worker that the first of them woke found
 	 * nothing at the head and sleeps again.  So whoever sees another request behind its own rings once more. */
-	if (__atomic_load_n(&slot[(at + 1) % SLOTS].turn, __ATOMIC_ACQUIRE) == at + 2)
+	if (atomic_load_explicit(&slot[(at + 1) % SLOTS].turn, memory_order_acquire) == at + 2)
 		ring();
 	return true;
 }
@@ -102,14 +102,14 @@ bool requests_take(struct request *out)
 {
 	/* idle is raised before the bell is read and the queue looked at, and a putter rings before it reads idle (all seq_cst):
 	 * either the putter sees us idle and wakes, or we see its request. */
-	__atomic_fetch_add(&workers.idle, 1, __ATOMIC_SEQ_CST);
+	atomic_fetch_add_explicit(&workers.idle, 1, memory_order_seq_cst);
 	for (;;) {
-		uint32_t rung = __atomic_load_n(&bell, __ATOMIC_SEQ_CST);
-		bool stop = __atomic_load_n(&stopping, __ATOMIC_ACQUIRE);
+		uint32_t rung = atomic_load_explicit(&bell, memory_order_seq_cst);
+		bool stop = atomic_load_explicit(&stopping, memory_order_acquire);
 		bool got = !stop && take(out);
 
 		if (stop || got) {
-			__atomic_fetch_sub(&workers.idle, 1, __ATOMIC_SEQ_CST);
+			atomic_fetch_sub_explicit(&workers.idle, 1, memory_order_seq_cst);
 			return got;
 		}
 		(void)sys_futex_wait(&bell, rung); /* whatever it returns: look again */
@@ -118,7 +118,7 @@ bool requests_take(struct request *out)
 
 void requests_stop(void)
 {
-	__atomic_store_n(&stopping, 1, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&bell, 1, __ATOMIC_SEQ_CST);
+	atomic_store_explicit(&stopping, 1, memory_order_release);
+	atomic_fetch_add_explicit(&bell, 1, memory_order_seq_cst);
 	sys_futex_wake(&bell, 1 << 30);
 }

@@ -5,6 +5,7 @@
 #ifndef VPAGER_CORE_REQUESTS_H
 #define VPAGER_CORE_REQUESTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "vpager.h"

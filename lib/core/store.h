@@ -5,6 +5,7 @@
 #ifndef VPAGER_CORE_STORE_H
 #define VPAGER_CORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include "vpager.h"
 

@@ -6,6 +6,7 @@
 #define VPAGER_CORE_SYS_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

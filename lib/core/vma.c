@@ -32,8 +32,8 @@ static int borders(int left, int run, int right)
 
 static void used_changes(struct vpager_region *region, size_t delta)
 {
-	__atomic_fetch_add(&region->vmas, delta, __ATOMIC_RELAXED); /* counts, which order nothing */
-	__atomic_fetch_add(&vma_used, delta, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&region->vmas, delta, memory_order_relaxed); /* counts, which order nothing */
+	atomic_fetch_add_explicit(&vma_used, delta, memory_order_relaxed);
 }
 
 void vma_begin(struct vpager_region *region)
@@ -43,7 +43,7 @@ void vma_begin(struct vpager_region *region)
 
 void vma_end(struct vpager_region *region)
 {
-	used_changes(region, -__atomic_load_n(&region->vmas, __ATOMIC_RELAXED));
+	used_changes(region, -atomic_load_explicit(&region->vmas, memory_order_relaxed));
 }
 
 static size_t vma_count(const struct vpager_region *region)
@@ -72,7 +72,7 @@ static size_t for_others(const struct vpager_region *but, size_t (*fn)(struct vp
 
 		/* the reference keeps a living region from being torn down; it is taken before the look */
 		object_hold(&region->object);
-		if (region != but && __atomic_load_n(&region->life, __ATOMIC_SEQ_CST) == REGION_LIVE)
+		if (region != but && atomic_load_explicit(&region->life, memory_order_seq_cst) == REGION_LIVE)
 			done += fn(region, n - done);
 		object_release(&region->object);
 	}
@@ -83,7 +83,7 @@ static size_t for_others(const struct vpager_region *but, size_t (*fn)(struct vp
 static size_t recount(struct vpager_region *region, size_t left)
 {
 	(void)left;
-	used_changes(region, vma_count(region) - __atomic_load_n(&region->vmas, __ATOMIC_RELAXED));
+	used_changes(region, vma_count(region) - atomic_load_explicit(&region->vmas, memory_order_relaxed));
 	return 0;
 }
 
@@ -94,11 +94,11 @@ void vma_change(struct vpager_region *region, size_t page, size_t n, int from_pr
 	int delta = borders(left, to_prot, right) - borders(left, from_prot, right);
 
 	used_changes(region, (size_t)delta); /* an estimate: neighbours may change at this moment */
-	if (delta <= 0 || __atomic_load_n(&vma_used, __ATOMIC_RELAXED) <= vma_limit)
+	if (delta <= 0 || atomic_load_explicit(&vma_used, memory_order_relaxed) <= vma_limit)
 		return;
-	if (__atomic_fetch_add(&beyond, 1, __ATOMIC_RELAXED) % RECOUNT_EVERY == 0) {
+	if (atomic_fetch_add_explicit(&beyond, 1, memory_order_relaxed) % RECOUNT_EVERY == 0) {
 		for_others(NULL, recount, SIZE_MAX);
-		if (__atomic_load_n(&vma_used, __ATOMIC_RELAXED) <= vma_limit)
+		if (atomic_load_explicit(&vma_used, memory_order_relaxed) <= vma_limit)
 			return;
 	}
 	vma_relieve(region, RELIEF_PAGES);
@@ -134,7 +134,7 @@ static bool hide(struct vpager_region *region, size_t page)
 
 static size_t relieve(struct vpager_region *region, size_t n)
 {
-	size_t at = __atomic_load_n(&region->vma_hand, __ATOMIC_RELAXED), hidden = 0;
+	size_t at = atomic_load_explicit(&region->vma_hand, memory_order_relaxed), hidden = 0;
 
 	for (unsigned int round = 0; round < 3 && hidden < n;) {
 		size_t page = page_table_next(&region->table, at);
@@ -147,7 +147,7 @@ static size_t relieve(struct vpager_region *region, size_t n)
 		at = page + 1;
 		hidden += hide(region, page);
 	}
-	__atomic_store_n(&region->vma_hand, at, __ATOMIC_RELAXED);
+	atomic_store_explicit(&region->vma_hand, at, memory_order_relaxed);
 	return hidden;
 }
 

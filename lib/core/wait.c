@@ -20,7 +20,7 @@ static _Atomic(uint32_t) *bucket_of(const void *what)
 struct wait_ticket wait_prepare(const void *what)
 {
 	/* acquire: the look at the thing may not move before this load */
-	return (struct wait_ticket){what, __atomic_load_n(bucket_of(what), __ATOMIC_ACQUIRE)};
+	return (struct wait_ticket){what, atomic_load_explicit(bucket_of(what), memory_order_acquire)};
 }
 
 void wait_sleep(struct wait_ticket ticket)
@@ -34,14 +34,14 @@ void wait_wake(const void *what)
 	_Atomic(uint32_t) *b = bucket_of(what);
 
 	/* release: the change made before it is visible to whoever sees the new count */
-	__atomic_fetch_add(b, 1, __ATOMIC_RELEASE);
+	atomic_fetch_add_explicit(b, 1, memory_order_release);
 	sys_futex_wake(b, INT_MAX);
 }
 
 void wait_wake_all(void)
 {
 	for (size_t i = 0; i < BUCKETS; i++) {
-		__atomic_fetch_add(&bucket[i], 1, __ATOMIC_RELEASE);
+		atomic_fetch_add_explicit(&bucket[i], 1, memory_order_release);
 		sys_futex_wake(&bucket[i], INT_MAX);
 	}
 }

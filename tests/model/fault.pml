@@ -12,6 +12,20 @@
 	byte page, n, as, i, to, ticket, outcome;                                                                       \
 	bool ok, in, err, last, sleepers, waited
 
+/* What the locals hold between two attempts means nothing: equal states shall look equal. */
+inline forget_attempt()
+{
+	seen = 0;
+	before = 0;
+	n = 0;
+	as = 0;
+	i = 0;
+	to = 0;
+	ok = false;
+	in = false;
+	err = false
+}
+
 /* ---- showing a page whose bytes are here ---- */
 
 #define shown_as(seen, access)                                                                                          \
@@ -255,8 +269,10 @@ inline fault(page, access)
 		:: else -> region_attempt(page, access)
 		fi;
 		if
-		:: outcome == WAIT -> wait_sleep(ticket); waited = true
-		:: else -> skip
+		:: d_step { outcome == WAIT -> forget_attempt(); waited = true }
+		   wait_sleep(ticket);
+		   ticket = 0
+		:: d_step { outcome != WAIT -> forget_attempt(); waited = false }
 		fi
 	:: else -> break
 	od

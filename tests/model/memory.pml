@@ -11,6 +11,10 @@
 #define READ  0 /* access */
 #define WRITE 1
 
+#define AGAIN   1 /* result: the gate is closed, or the page is another's; 0: done */
+#define REFUSED 2 /* no mappings left */
+#define EIO     3
+
 #define ZEROS 0 /* a hole in the memory file */
 #define FIRST 1 /* what the store has at the start; writes make it 2, 1, 2, ... */
 

@@ -70,7 +70,10 @@ inline choose(page)
 	od
 }
 
-#define each_turn turns > 0 -> turns--; choose(page)
+/* One thing after the other; what one leaves in the locals means nothing to the next. */
+#define each_turn                                                                                                       \
+	d_step { turns > 0 -> turns--; forget_attempt(); forget_result(); outcome = 0; ticket = 0 }                             \
+	choose(page)
 
 #if READERS + WRITERS > 0
 proctype thread(byte access)
@@ -79,7 +82,8 @@ proctype thread(byte access)
 
 	do
 	:: each_turn; touch(page, access)
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -101,7 +105,8 @@ proctype pinner()
 		assert(mmu[page] == MMU_WRITE);
 		page_unpin(page)
 	   fi
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -114,7 +119,8 @@ proctype evictor()
 
 	do
 	:: each_turn; evict_page(page)
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -141,12 +147,11 @@ proctype flusher() /* one at most: `due' is its */
 		do
 		:: page < PAGES ->
 			write_page(page);
-			d_step {
-				failed = failed || result != 0;
-				page++
-			}
+			failed = failed || result != 0;
+			page++
 		:: else -> break
 		od;
+		skip; /* no jump into a d_step */
 		d_step {
 			page = 0;
 			do
@@ -155,7 +160,8 @@ proctype flusher() /* one at most: `due' is its */
 			od;
 			page = 0
 		}
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -168,7 +174,8 @@ proctype hider()
 
 	do
 	:: each_turn; hide(page)
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -181,7 +188,8 @@ proctype armer()
 
 	do
 	:: each_turn; arm_page(page)
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }
@@ -209,7 +217,8 @@ proctype closer()
 
 	do
 	:: turns > 0 -> turns--; fork_region()
-	:: turns == 0 -> break
+	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
+	   break
 	od;
 	finished++
 }

@@ -4,6 +4,7 @@
 
 inline range_await(page)
 {
+	d_step { forget_attempt(); forget_result() }
 	page_await(page, ok);
 	if
 	:: ok -> wait_sleep(ON_PAGE(page))
@@ -25,8 +26,10 @@ inline bring(page, access)
 		:: else -> region_attempt(page, access)
 		fi;
 		if
-		:: outcome == WAIT -> wait_sleep(ticket); waited = true
-		:: else -> skip
+		:: d_step { outcome == WAIT -> forget_attempt(); waited = true }
+		   wait_sleep(ticket);
+		   ticket = 0
+		:: d_step { outcome != WAIT -> forget_attempt() }
 		fi
 	:: else -> break
 	od
@@ -84,9 +87,10 @@ inline evict_page(page)
 		:: else -> reclaim_evict(page)
 		fi;
 		if
-		:: result == AGAIN -> gate_await()
+		:: d_step { result == AGAIN -> forget_attempt(); forget_result() }
+		   gate_await()
 		:: result != AGAIN && result != 0 -> break
-		:: result == 0 -> skip
+		:: d_step { result == 0 -> forget_attempt(); forget_result() }
 		fi
 	   fi
 	od

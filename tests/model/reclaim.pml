@@ -2,23 +2,18 @@
  *
  * lib/core/reclaim.c and vma.c for the model: writing back, giving back, hiding, and room under a limit. */
 
-#define AGAIN   1 /* result: the gate is closed, or the page is another's */
-#define REFUSED 2 /* no mappings left */
-#define EIO     3
-
 #define RECLAIM_LOCALS                                                                                                  \
 	int old[RUN];                                                                                                   \
 	byte claimed, closed, result
 
-/* ---- writing back ---- */
+inline forget_result()
+{
+	claimed = 0;
+	closed = 0;
+	result = 0
+}
 
-#ifdef PRIVATE
-#define sink swap
-#define WRITTEN_BACK PAGE_SWAPPED
-#else
-#define sink store
-#define WRITTEN_BACK 0
-#endif
+/* ---- writing back ---- */
 
 /* A pinned page may be written to by the kernel at this moment: it stays open, and dirty. */
 #define stays_open(w) (page_state(w) == PAGE_WRITABLE && page_pins(w) > 0)
@@ -158,7 +153,8 @@ inline evict(page)
 		:: page_visible(before) -> protect(page, (to == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err)
 		:: else -> to = PAGE_HIDDEN
 		fi;
-		page_settle(page, (err -> PAGE_HIDDEN : to), 0, 0)
+		to = (err -> PAGE_HIDDEN : to);
+		page_settle(page, to, 0, 0)
 	fi;
 	region_settled()
 }
@@ -180,7 +176,8 @@ inline hide(page)
 			if
 			:: ok ->
 				protect(page, MMU_NONE, err);
-				page_settle(page, (err -> page_state(before) : PAGE_HIDDEN), 0, 0);
+				to = (err -> page_state(before) : PAGE_HIDDEN);
+				page_settle(page, to, 0, 0);
 				region_settled()
 			:: else -> skip
 			fi;

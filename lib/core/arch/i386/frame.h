@@ -30,7 +30,8 @@ static inline struct arch_access i386_access(const void *uc, struct arch_signal 
 	const char *frame = (const char *)uc;
 
 	(void)peek;
-	return x86_access((int32_t)bytes_le32(frame + I386_FRAME_TRAPNO), bytes_le32(frame + I386_FRAME_ERR), sig);
+	return x86_access((int32_t)bytes_le32(frame + I386_FRAME_TRAPNO), bytes_le32(frame + I386_FRAME_ERR),
+	                  i386_pc(uc), sig);
 }
 
 #endif

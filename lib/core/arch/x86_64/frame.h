@@ -30,8 +30,8 @@ static inline uint64_t x86_64_sp(const void *uc)
 /* The page fault's error code, asm/trap_pf.h. */
 enum { X86_PF_PROT = 1, X86_PF_WRITE = 2, X86_PF_USER = 4, X86_PF_RSVD = 8, X86_PF_INSTR = 16 };
 
-/* Shared with i386, whose frame has the same two words elsewhere. */
-static inline struct arch_access x86_access(int64_t trapno, uint64_t err, struct arch_signal sig)
+/* Shared with i386, whose frame has the same words elsewhere. */
+static inline struct arch_access x86_access(int64_t trapno, uint64_t err, uint64_t pc, struct arch_signal sig)
 {
 	bool emulated = trapno == -1 && sig.signo == SIGSEGV && (sig.si_code == SEGV_MAPERR || sig.si_code == SEGV_ACCERR);
 
@@ -41,8 +41,8 @@ static inline struct arch_access x86_access(int64_t trapno, uint64_t err, struct
 		return arch_access_by_hardware(VPAGER_ACCESS_WRITE, err);
 	if (err & X86_PF_INSTR)
 		return arch_access_by_hardware(VPAGER_ACCESS_EXEC, err);
-	if (emulated) /* qemu-user has trap number -1, and reports read-modify-write instructions as reads */
-		return arch_access_unknown(err);
+	if (emulated) /* qemu-user, trap number -1, reports fetches and read-modify-write instructions as reads */
+		return arch_access_by_insn(sig.address == pc ? VPAGER_ACCESS_EXEC : VPAGER_ACCESS_UNKNOWN, err);
 	return arch_access_by_hardware(VPAGER_ACCESS_READ, err);
 }
 
@@ -51,7 +51,8 @@ static inline struct arch_access x86_64_access(const void *uc, struct arch_signa
 	const char *frame = (const char *)uc;
 
 	(void)peek;
-	return x86_access((int64_t)bytes_le64(frame + X86_64_FRAME_TRAPNO), bytes_le64(frame + X86_64_FRAME_ERR), sig);
+	return x86_access((int64_t)bytes_le64(frame + X86_64_FRAME_TRAPNO), bytes_le64(frame + X86_64_FRAME_ERR),
+	                  x86_64_pc(uc), sig);
 }
 
 #endif

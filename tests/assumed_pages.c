@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A kernel with larger pages, as far as a library can tell: linked in front of a test of regions with -Wl,--wrap for each
+ * function below.  VPAGER_TEST_PAGE_BYTES is the page size that sysconf tells, memory comes at multiples of it, and a call
+ * that names a part of such a page ends the process, as a kernel with such pages would refuse it or do too much. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000 /* asm-generic/mman-common.h, kernel 4.17 */
+#endif
+
+long __real_sysconf(int name);
+long __wrap_sysconf(int name);
+void *__real_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+int __real_munmap(void *address, size_t len);
+int __wrap_munmap(void *address, size_t len);
+int __real_mprotect(void *address, size_t len, int prot);
+int __wrap_mprotect(void *address, size_t len, int prot);
+int __real_madvise(void *address, size_t len, int advice);
+int __wrap_madvise(void *address, size_t len, int advice);
+long __real_sys_call(long nr, long a, long b, long c, long d, long e, long f);
+long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f);
+
+static size_t page_bytes(void)
+{
+	static size_t cached;
+	const char *value = getenv("VPAGER_TEST_PAGE_BYTES");
+
+	if (!cached)
+		cached = value ? strtoul(value, NULL, 0) : (size_t)__real_sysconf(_SC_PAGESIZE);
+	return cached;
+}
+
+/* Without stdio: it may be in the signal handler. */
+static void sure_of_pages(const char *call, uint64_t from, uint64_t len)
+{
+	char line[128];
+	int n;
+
+	if (from % page_bytes() == 0 && len % page_bytes() == 0)
+		return;
+	n = snprintf(line, sizeof line, "%s: %#llx, %#llx: parts of pages of %#zx bytes\n", call, (unsigned long long)from,
+	             (unsigned long long)len, page_bytes());
+	if (write(2, line, (size_t)n) < 0)
+		_exit(100);
+	_exit(101);
+}
+
+long __wrap_sysconf(int name)
+{
+	return name == _SC_PAGESIZE ? (long)page_bytes() : __real_sysconf(name);
+}
+
+/* Takes more and gives the ends back. */
+static void *map_at_multiple(size_t len, int prot, int flags, int fd, off_t offset)
+{
+	size_t slack = page_bytes() - (size_t)__real_sysconf(_SC_PAGESIZE);
+	char *got = __real_mmap(NULL, len + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *at;
+
+	if (got == MAP_FAILED)
+		return MAP_FAILED;
+	at = (char *)(((uintptr_t)got + slack) & ~(uintptr_t)(page_bytes() - 1));
+	if (at > got)
+		__real_munmap(got, (size_t)(at - got));
+	if (at + len < got + len + slack)
+		__real_munmap(at + len, (size_t)(got + slack - at));
+	return __real_mmap(at, len, prot, flags | MAP_FIXED, fd, offset);
+}
+
+/* The kernel rounds lengths of whole mappings up; it does not round anything else. */
+static size_t whole(size_t len)
+{
+	return (len + page_bytes() - 1) & ~(page_bytes() - 1);
+}
+
+void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	sure_of_pages("mmap", (uint64_t)offset, 0);
+	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		return map_at_multiple(whole(len), prot, flags, fd, offset);
+	sure_of_pages("mmap MAP_FIXED", (uintptr_t)address, 0);
+	return __real_mmap(address, whole(len), prot, flags, fd, offset);
+}
+
+void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return __wrap_mmap(address, len, prot, flags, fd, offset);
+}
+
+int __wrap_munmap(void *address, size_t len)
+{
+	sure_of_pages("munmap", (uintptr_t)address, 0);
+	return __real_munmap(address, whole(len));
+}
+
+int __wrap_mprotect(void *address, size_t len, int prot)
+{
+	sure_of_pages("mprotect", (uintptr_t)address, len);
+	return __real_mprotect(address, len, prot);
+}
+
+int __wrap_madvise(void *address, size_t len, int advice)
+{
+	sure_of_pages("madvise", (uintptr_t)address, len);
+	return __real_madvise(address, len, advice);
+}
+
+long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_munmap)
+		sure_of_pages("a system call", (unsigned long)a, (unsigned long)b);
+#if __SIZEOF_LONG__ == 8
+	if (nr == SYS_fallocate)
+		sure_of_pages("fallocate", (uint64_t)c, (uint64_t)d);
+#endif
+	return __real_sys_call(nr, a, b, c, d, e, f);
+}
