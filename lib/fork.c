@@ -283,6 +283,7 @@ static void in_child(void)
 		if (atomic_load_explicit(&region->life, memory_order_relaxed) != REGION_LIVE)
 			continue;
 		cover(region);
+		atomic_store_explicit(&region->vmas, 0, memory_order_relaxed); /* of the parent's mappings none is here */
 		if (!(region->flags & VPAGER_REGION_FORK))
 			become_gone(region);
 	}

@@ -37,9 +37,9 @@ static int check_length(struct vpager_region_options *o, uint64_t *store_length)
 			return -EFBIG;
 		o->length = (size_t)(*store_length - o->store_offset);
 	}
-	if (o->length > SIZE_MAX / 2)
-		return -EFBIG;
-	return o->store_offset > INT64_MAX || o->length > INT64_MAX - o->store_offset ? -EOVERFLOW : 0;
+	if (o->store_offset > INT64_MAX || o->length > INT64_MAX - o->store_offset)
+		return -EOVERFLOW;
+	return o->length > SIZE_MAX / 2 ? -EFBIG : 0;
 }
 
 static int check(struct vpager_region_options *o)

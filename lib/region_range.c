@@ -211,8 +211,9 @@ VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, 
 
 /* ---- to the store, and out of memory ---- */
 
-/* Returns when the page is not dirty; a claim of somebody else's is waited for. */
-static int write_page(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+/* Writes the page once, with dirty ones that follow it before end; nothing if it is clean.  A claim of somebody else's is waited
+ * for. */
+static int write_page(struct vpager_region *region, size_t page, size_t end, const arch_sigset_t *open)
 {
 	for (;;) {
 		uint32_t seen = page_load(&region->table.word[page]);
@@ -224,13 +225,13 @@ static int write_page(struct vpager_region *region, size_t page, const arch_sigs
 		else if (!(seen & PAGE_DIRTY))
 			return 0;
 		else
-			err = reclaim_write(region, page, region->table.pages - page, &done);
+			err = reclaim_write(region, page, end - page, &done);
+		if (done)
+			return err; /* the store's, -EAGAIN too.  0: written as it was; it may be dirty again at this moment */
 		if (err == -EAGAIN)
 			gate_await(&region->gate);
 		else if (err)
 			return err;
-		if (done && page_pins(seen) && page_state(seen) == PAGE_WRITABLE)
-			return 0; /* written as it was; it may be changing at this moment, and stays dirty */
 	}
 }
 
@@ -245,7 +246,7 @@ VPAGER_EXPORT int vpager_region_flush(struct vpager_region *region, size_t off, 
 	signals_close(&open);
 	for (size_t page = page_table_next(&region->table, range.first); page < range.end;
 	     page = page_table_next(&region->table, page + 1)) {
-		int err = region_page_private(region, page) ? 0 : write_page(region, page, &open);
+		int err = region_page_private(region, page) ? 0 : write_page(region, page, range.end, &open);
 
 		first_err = first_err ? first_err : err;
 	}
@@ -271,11 +272,22 @@ static int need_swap(struct vpager_region *region)
 	return err;
 }
 
-static int evict_page(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+/* 0: it is gone, or something was in the way. */
+static int evict_clean(struct vpager_region *region, size_t page)
+{
+	int err = reclaim_evict(region, page);
+
+	if (err != -EAGAIN)
+		return err;
+	gate_await(&region->gate);
+	return 0;
+}
+
+static int evict_page(struct vpager_region *region, size_t page, size_t end, const arch_sigset_t *open)
 {
 	for (;;) {
 		uint32_t seen = page_load(&region->table.word[page]);
-		int err = 0;
+		int err;
 
 		if (page_state(seen) == PAGE_ABSENT)
 			return 0;
@@ -284,12 +296,10 @@ static int evict_page(struct vpager_region *region, size_t page, const arch_sigs
 		if (page_claimed(seen))
 			err = range_await(region, page, open);
 		else if (seen & PAGE_DIRTY)
-			err = write_page(region, page, open);
+			err = write_page(region, page, end, open); /* -EAGAIN: the store's, and final */
 		else
-			err = reclaim_evict(region, page);
-		if (err == -EAGAIN)
-			gate_await(&region->gate);
-		else if (err)
+			err = evict_clean(region, page);
+		if (err)
 			return err;
 	}
 }
@@ -307,7 +317,7 @@ VPAGER_EXPORT int vpager_region_evict(struct vpager_region *region, size_t off, 
 	signals_close(&open);
 	for (size_t page = page_table_next(&region->table, range.first); page < range.end;
 	     page = page_table_next(&region->table, page + 1)) {
-		int err = evict_page(region, page, &open);
+		int err = evict_page(region, page, range.end, &open);
 
 		first_err = first_err ? first_err : err;
 	}

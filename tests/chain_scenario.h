@@ -184,8 +184,8 @@ static inline void note_mask(void)
 /* ---- the comparison ---- */
 
 enum how {
-	ALIKE,      /* without us and with us: notes, end, and the signal of death */
-	END_ALIKE,  /* the end only: where in a stack a recursion ends is nobody's promise */
+	ALIKE,     /* without us and with us: notes, end, and the signal of death */
+	END_ALIKE, /* the end only: where in a stack a recursion ends is nobody's promise */
 	ONLY_WITH_US
 };
 

@@ -46,7 +46,8 @@ for file in "" "$tmp/long"; do
 	run "$changes" ${file:+"$file"} >"$tmp/out" || fail "changes $file: exit status $?"
 	[ "$(grep -c '^round [1-4]: .*; the copy is equal$' "$tmp/out")" -eq 4 ] || fail "changes $file: not four rounds"
 	# Round n makes n times as many edits as the first: so many pages are sent, far from all, and none again.
-	awk 'NR == 1 { first = $3 } $3 == 0 || $3 > NR * first || $3 > ($7 + 0) / 4 { exit 1 }' "$tmp/out" || fail "changes $file: $(cat "$tmp/out")"
+	awk 'NR == 1 { first = $3 } $3 == 0 || $3 > NR * first || $3 > ($7 + 0) / 4 { exit 1 }' "$tmp/out" ||
+		fail "changes $file: $(cat "$tmp/out")"
 done
 cmp "$tmp/long" "$tmp/kept" || fail "changes has changed the file"
 status=0

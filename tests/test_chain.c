@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -158,34 +159,41 @@ START_TEST(install_is_all_or_nothing)
 END_TEST
 
 static pthread_barrier_t line;
-static unsigned contested;
 static _Atomic(int) taken;
+
+#define ROUNDS 20000
+static unsigned contested;
+static _Atomic(int) begun, done;
 
 static void *take(void *arg)
 {
-	(void)arg;
-	pthread_barrier_wait(&line);
-	taken += action_take(SIGSEGV, contested);
-	return NULL;
+	for (int round = 1; round <= ROUNDS; round++) {
+		while (begun != round)
+			sched_yield();
+		taken += action_take(SIGSEGV, contested);
+		done = round;
+	}
+	return arg;
 }
 
 START_TEST(resethand_is_taken_once)
 {
 	struct action action = made_up(0x1000, (unsigned)SA_RESETHAND);
-	pthread_t thread[4];
+	pthread_t thread;
 
-	pthread_barrier_init(&line, NULL, 4);
-	for (int round = 0; round < 500; round++) {
+	ck_assert_int_eq(pthread_create(&thread, NULL, take, NULL), 0);
+	for (int round = 1; round <= ROUNDS; round++) {
 		contested = action_record(SIGSEGV, &action);
 		ck_assert(!action_is_spent(SIGSEGV, contested));
 		taken = 0;
-		for (int i = 0; i < 4; i++)
-			ck_assert_int_eq(pthread_create(&thread[i], NULL, take, NULL), 0);
-		for (int i = 0; i < 4; i++)
-			pthread_join(thread[i], NULL);
+		begun = round;
+		taken += action_take(SIGSEGV, contested);
+		while (done != round)
+			sched_yield();
 		ck_assert_int_eq(taken, 1);
 		ck_assert(action_is_spent(SIGSEGV, contested));
 	}
+	pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -243,7 +251,7 @@ END_TEST
 
 START_TEST(installed_mask_and_flags)
 {
-	static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGKILL, SIGSTOP};
+	static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
 
 	ck_assert_int_eq(chain_install(ours), 0);
 	for (int i = 0; i < 2; i++) {
@@ -254,6 +262,8 @@ START_TEST(installed_mask_and_flags)
 		for (int signo = 1; signo <= 64; signo++) {
 			bool is_open = false;
 
+			if (signo == SIGKILL || signo == SIGSTOP) /* kernels take them out, emulators may not */
+				continue;
 			for (size_t n = 0; n < sizeof open / sizeof *open; n++)
 				is_open |= open[n] == signo;
 			ck_assert_msg(arch_sigset_has(&now.mask, signo) == !is_open, "signal %d", signo);
@@ -387,7 +397,8 @@ START_TEST(many_in_front_of_each_other)
 		ck_assert_int_eq(chain_ensure_last(ours), 0);
 		now = kernel_has(SIGSEGV);
 		for (int n = 0; n < kept; n++) {
-			const struct action *next = action_get(SIGSEGV, chain_next(SIGSEGV, chain_generation(SIGSEGV, &now), (unsigned)n));
+			unsigned number = chain_next(SIGSEGV, chain_generation(SIGSEGV, &now), (unsigned)n);
+			const struct action *next = action_get(SIGSEGV, number);
 
 			ck_assert(next && next->handler.info == many[i - n]);
 		}

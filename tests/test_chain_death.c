@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A fault, or a signal that somebody sent, that nobody answers kills, and a core file shows what it would show without us:
- * SIG_DFL, SIG_IGN, blocked signals, stack overflows, crashes inside of handlers.  Works on lib/core/chain.h (link the core's
- * objects); test_chain_death_api.c makes it one for vpager.h alone. */
+ * SIG_DFL, SIG_IGN, blocked signals, stack overflows, crashes inside of handlers.  Works on lib/core/chain.h (link the
+ * core's objects); test_chain_death_api.c makes it one for vpager.h alone. */
 #include "chain_scenario.h"
 
 static void *fault_in_thread(void *arg)

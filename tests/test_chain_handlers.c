@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program's own handlers are called as the kernel would call them: arguments, mask, SA_NODEFER, SA_RESETHAND, SA_RESTART; and
- * they may do what handlers do: change the action, raise the signal again, leave by siglongjmp.  Works on lib/core/chain.h
- * (link the core's objects); test_chain_handlers_api.c makes it one for vpager.h alone. */
+ * A program's own handlers are called as the kernel would call them: arguments, mask, SA_NODEFER, SA_RESETHAND, SA_RESTART;
+ * and they may do what handlers do: change the action, raise the signal again, leave by siglongjmp.  Works on
+ * lib/core/chain.h (link the core's objects); test_chain_handlers_api.c makes it one for vpager.h alone. */
 #include "chain_scenario.h"
 
 static volatile int want_code, want_value;
@@ -38,26 +38,45 @@ static void plain_sent(void)
 }
 
 static int ends[2];
+static volatile pid_t reader;
 
 static void *read_one(void *arg)
 {
 	char c;
 
 	(void)arg;
+	reader = gettid();
 	note(read(ends[0], &c, 1) == 1 ? 'r' : errno == EINTR ? 'i' : '?');
 	return NULL;
 }
 
-/* A signal that comes while read() waits. */
-static void interrupt_read(void)
+/* proc(5): the state is behind the name in parentheses. */
+static bool is_asleep(pid_t tid)
+{
+	char path[64], line[256] = "", *state;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "r");
+	must(file && fgets(line, sizeof line, file), path);
+	fclose(file);
+	state = strrchr(line, ')');
+	return state && state[1] == ' ' && state[2] == 'S';
+}
+
+/* A signal that comes while read() waits.  Where a handler notes something, read() has its answer before there is data. */
+static void interrupt_read(bool noted)
 {
 	pthread_t thread = 0;
 
 	we_come();
 	must(pipe(ends) == 0 && pthread_create(&thread, NULL, read_one, NULL) == 0, "a reader");
-	usleep(100000);
+	while (!reader || !is_asleep(reader))
+		usleep(1000);
 	must(pthread_kill(thread, SIGSEGV) == 0, "pthread_kill");
-	usleep(100000);
+	while (noted && run_shared->notes == 0)
+		usleep(1000);
+	usleep(50000);
 	must(write(ends[1], "x", 1) == 1, "write");
 	pthread_join(thread, NULL);
 }
@@ -65,19 +84,19 @@ static void interrupt_read(void)
 static void ign_does_not_interrupt(void)
 {
 	on(SIGSEGV, 0, SIG_IGN);
-	interrupt_read();
+	interrupt_read(false);
 }
 
 static void plain_interrupts(void)
 {
 	on(SIGSEGV, 0, nothing);
-	interrupt_read();
+	interrupt_read(true);
 }
 
 static void restart_restarts(void)
 {
 	on(SIGSEGV, SA_RESTART, nothing);
-	interrupt_read();
+	interrupt_read(true);
 }
 
 static void info(int signo, siginfo_t *si, void *uc)

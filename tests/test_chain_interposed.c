@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Somebody stands between us and the kernel's sigaction: a sanitizer that keeps SIGSEGV for itself, or wraps handlers, or the
- * JVM's libjsig, which keeps the JVM in front.  Here is a sigaction that behaves like each of them.  Link with the core's
- * objects.  Each test is a process of its own (Check's fork mode). */
+ * Somebody stands between us and the kernel's sigaction: a sanitizer that keeps SIGSEGV for itself, or wraps handlers, or
+ * the JVM's libjsig, which keeps the JVM in front.  Here is a sigaction that behaves like each of them.  Link with the
+ * core's objects.  Each test is a process of its own (Check's fork mode). */
 #include <check.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Handlers that come after ours: who is called in which order when we go in front of them again, when they hand on to us, when
- * they go away; and the signals given back.  Works on lib/core/chain.h (link the core's objects); test_chain_others_api.c
- * makes it one for vpager.h alone. */
+ * Handlers that come after ours: who is called in which order when we go in front of them again, when they hand on to us,
+ * when they go away; and the signals given back.  Works on lib/core/chain.h (link the core's objects);
+ * test_chain_others_api.c makes it one for vpager.h alone. */
 #include "chain_scenario.h"
 
 static void to_default(int signo)
@@ -400,7 +400,8 @@ static void chain_changes_under_faults(void)
 
 	on(SIGSEGV, 0, plain);
 	we_come();
-	must(sigaction(SIGSEGV, NULL, &found) == 0, "sigaction"); /* `chaining` may run before sigaction has told whom it found */
+	/* `chaining` may run before the first sigaction has told whom it found */
+	must(sigaction(SIGSEGV, NULL, &found) == 0, "sigaction");
 	must(pthread_create(&thread, NULL, come_and_go, NULL) == 0, "pthread_create");
 	do {
 		store_to(foreign);

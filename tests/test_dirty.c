@@ -3,8 +3,8 @@
  * Which pages were written: vpager_region_arm, vpager_region_dirty, the write barrier on_write and its verdicts; then random
  * operations against a model.  VPAGER_TEST_SEED and VPAGER_TEST_STEPS choose other ones. */
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include "paging.h"
 
 #define PAGES 32
@@ -464,9 +464,9 @@ static enum vpager_verdict save_page(void *ctx, const struct vpager_fault *fault
 	size_t p = (fault->faulting_address - (uintptr_t)s->base) / s->page;
 	int unsaved = 0;
 
-	if (__atomic_compare_exchange_n(&s->saved[p], &unsaved, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+	if (atomic_compare_exchange_strong(&s->saved[p], &unsaved, 1)) {
 		memcpy(s->copy + p * s->page, s->base + p * s->page, s->page);
-		__atomic_store_n(&s->saved[p], 2, __ATOMIC_RELEASE);
+		atomic_store(&s->saved[p], 2);
 	} else if (unsaved == 1) {
 		return VPAGER_VERDICT_RETRY; /* the other thread is not done */
 	}

@@ -336,21 +336,37 @@ START_TEST(pages_that_the_store_does_not_take_stay)
 }
 END_TEST
 
-/* Some pages the store takes and some it does not: a limit finds those that can leave. */
+/* Some pages the store takes and some it does not: a limit finds those that can leave, next to one that cannot. */
 START_TEST(one_page_that_cannot_leave_stops_no_other)
 {
 	size_t page = page_size();
 	struct watched w = {.length = 64 * page, .context = _i ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER,
-	                    .write_result = -EROFS, .bad_from = 5 * page, .bad_to = 6 * page};
-	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 16 * page);
+	                    .write_result = -EAGAIN, .bad_from = 5 * page, .bad_to = 6 * page};
+	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 8 * page);
 
-	for (int round = 0; round < 3; round++)
-		OK(store_pages(region, page, 0, 64));
+	for (int round = 0; round < 3; round++) {
+		OK(store_pages(region, page, 0, 6)); /* five, and behind them the one that stays */
+		OK(store_pages(region, page, 6, 64));
+	}
 	ck_assert_uint_eq(w.bytes[5 * page], pattern(5 * page));
 	ck_assert_uint_eq(base_of(region)[5 * page], 6);
 	w.write_result = 0;
 	OK(vpager_region_destroy(region, 0));
 	ck_assert_uint_eq(w.bytes[5 * page], 6);
+}
+END_TEST
+
+/* Every page has the one that stays right behind it when it is written back. */
+START_TEST(pages_in_front_of_one_that_cannot_leave_leave)
+{
+	size_t page = page_size();
+	struct watched w = {.length = 64 * page, .context = _i ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER,
+	                    .write_result = -EROFS, .bad_from = 7 * page, .bad_to = 8 * page};
+	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 8 * page);
+
+	OK(store_pages(region, page, 0, 8));
+	ck_assert_int_eq(try_load(base_of(region) + 30 * page, NULL), pattern(30 * page));
+	OK(vpager_region_destroy(region, VPAGER_DESTROY_DISCARD));
 }
 END_TEST
 
@@ -659,6 +675,7 @@ static Suite *limit_suite(void)
 	tcase_add_loop_test(leave, without_swap_clean_pages_still_make_room, 0, 2);
 	tcase_add_loop_test(leave, pages_that_the_store_does_not_take_stay, 0, 2);
 	tcase_add_loop_test(leave, one_page_that_cannot_leave_stops_no_other, 0, 2);
+	tcase_add_loop_test(leave, pages_in_front_of_one_that_cannot_leave_leave, 0, 2);
 	tcase_add_test(leave, a_swap_file_is_made_where_one_can_be_needed_alone);
 	tcase_add_test(leave, the_swap_file_is_in_tmpdir);
 	tcase_add_test(leave, swapped_pages_are_given_back_with_their_region);

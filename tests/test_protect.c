@@ -6,7 +6,7 @@
 
 /* ---- code in a page ---- */
 
-static __attribute__((noinline, noclone, aligned(64))) int seven(void)
+static __attribute__((noinline, aligned(64))) int seven(void)
 {
 	return 7;
 }

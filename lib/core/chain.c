@@ -30,7 +30,7 @@ static const unsigned long generation_flags[GENERATIONS] = {0, SA_NOCLDSTOP, SA_
 
 struct link {
 	_Atomic(uintptr_t) order[GENERATIONS];
-	_Atomic(uint32_t) turn; /* counts the generations that were begun */
+	_Atomic(uint32_t) turn;   /* counts the generations that were begun */
 	_Atomic(uint32_t) latest; /* the generation that was in front last, as far as we know */
 	_Atomic(uint32_t) direct; /* as_kernel_has is set: sigaction is the kernel's own here, nobody wraps our handler */
 	struct arch_sigaction as_kernel_has;
@@ -286,7 +286,8 @@ static bool has_arrived(const struct arch_sigaction *kernel_before, const struct
 
 static void remember_direct(struct link *link, const struct arch_sigaction *now)
 {
-	if (!chain_is_ours(now) || atomic_load_explicit(&link->direct, memory_order_relaxed)) /* only written under the lock */
+	/* Relaxed: written under the lock only. */
+	if (!chain_is_ours(now) || atomic_load_explicit(&link->direct, memory_order_relaxed))
 		return;
 	link->as_kernel_has = *now; /* constant from now on */
 	atomic_store_explicit(&link->direct, 1, memory_order_release);
@@ -359,8 +360,8 @@ static int give_back(int signo)
 
 	if (put_there(signo, &next))
 		return -ENOTSUP;
-	/* Whoever came after us and is in front again now may call us for the one before him, so he is out of the order.  One
-	 * who was there before us does not know us: threads still in our handler go on to him. */
+	/* Whoever came after us and is in front again now may call us for the one before him, so he is out of the order.
+	 * One who was there before us does not know us: threads still in our handler go on to him. */
 	order = order_load(link, generation_latest(link));
 	if (order_at(order, 1))
 		order_store(link, generation_latest(link), order >> 8);

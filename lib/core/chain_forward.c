@@ -39,7 +39,7 @@ struct delivery {
 #define MARK_TRIED 0x0fu /* how many of those behind us have it or had it */
 #define MARK_FORGED 0x10u
 #define MARK_DYING 0x20u /* the default action is under way */
-#define MARK_GENERATION 6 /* two bits from here: the order that is gone through to its end, whatever becomes of it meanwhile */
+#define MARK_GENERATION 6 /* from this bit: of the order that is gone through to its end, whatever comes meanwhile */
 #define MARK_MOST 0xffu
 _Static_assert(MARK_MOST >> MARK_GENERATION == CHAIN_GENERATIONS - 1, "a generation fits");
 _Static_assert(sizeof(uintptr_t) <= MARK_TRIED, "so does a place in an order");

@@ -2,8 +2,8 @@
  *
  * Who comes after us, for chain.c (which changes it) and chain_forward.c (which reads it).  Runs in the handler.
  *
- * An order is one word: the numbers (action.h) of those behind us, a byte each, the next one in the lowest, 0 after the last.
- * One word, so that it is published by one store and no reader ever sees half of it.
+ * An order is one word: the numbers (action.h) of those behind us, a byte each, the next one in the lowest, 0 after the
+ * last.  One word, so that it is published by one store and no reader ever sees half of it.
  *
  * There are four orders for each signal, because somebody who installs himself in front of us and goes away again puts back
  * what he found: our own handler, as it was then.  Crash reporters do so before they raise the signal once more, and must

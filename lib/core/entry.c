@@ -94,6 +94,7 @@ static enum outcome answer(int signo, const siginfo_t *si, const ucontext_t *uc,
 /* True: run the instruction again.  Does not return where a landing pad takes the failure. */
 static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
 {
+	int saved = errno;
 	enum outcome outcome;
 	struct landing_pad *pad;
 
@@ -103,6 +104,7 @@ static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct
 	outcome = answer(signo, si, uc, fault);
 	if (outcome == OUTCOME_FAILED) {
 		pad = landing_find(uc);
+		errno = saved; /* entry_signal does not get to it */
 		if (pad)
 			landing_jump(pad, fault, uc);
 	}

@@ -211,15 +211,6 @@ static bool must_wait_for_room(struct vpager_region *region, struct attempt *att
 	return room == ROOM_BUSY;
 }
 
-static bool no_room_yet(struct vpager_region *region, struct wait_ticket *ticket)
-{
-	enum room room = reclaim_room(region, 1, VPAGER_CALL_HANDLER, ticket);
-
-	if (room == ROOM_MADE)
-		reclaim_return(region, 1);
-	return room == ROOM_BUSY;
-}
-
 enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
 {
 	struct readahead ahead;
@@ -234,9 +225,6 @@ enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t see
 	if (seen & PAGE_ARMED)
 		request.access = VPAGER_ACCESS_READ; /* the write barrier is asked when the page is here */
 	ahead = readahead_begin(region, page);
-	/* Second time: a worker may have found no room and given the page back.  Not again before there is some. */
-	if (attempt->waited && no_room_yet(region, &attempt->ticket))
-		return OUTCOME_WAIT;
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	request.n = fill_claim_ahead(region, page, like, ahead.window);

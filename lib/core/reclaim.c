@@ -153,7 +153,7 @@ static int begin_write(struct vpager_region *region, size_t page, size_t most, u
 	return claimed && *n == 0 ? -ENOMEM : 0;
 }
 
-int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t *done)
+static int write_run(struct vpager_region *region, size_t page, size_t most, size_t *done)
 {
 	uint32_t before[RUN_PAGES];
 	size_t at = page << region->page_shift, n, len;
@@ -177,6 +177,14 @@ int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t
 		settle_written(region, page + i, before[i], err == 0);
 	region_settled(region);
 	return err;
+}
+
+int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t *done)
+{
+	int err = write_run(region, page, most, done);
+
+	/* A page that the store does not take keeps no other from going there. */
+	return err && *done > 1 ? write_run(region, page, 1, done) : err;
 }
 
 /* ---- giving back ---- */
@@ -264,8 +272,8 @@ static bool write_first(struct sweep *sweep, size_t page)
 		return false;
 	}
 	err = reclaim_write(sweep->region, page, RUN_PAGES, &done);
-	if (err == -EAGAIN)
-		sweep->busy = true;
+	if (err == -EAGAIN && done == 0)
+		sweep->busy = true; /* the gate is closed */
 	return err == 0; /* else the store will not take it: it stays */
 }
 

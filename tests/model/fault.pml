@@ -9,7 +9,7 @@
 
 #define FAULT_LOCALS                                                                                                    \
 	int seen, before;                                                                                               \
-	byte page, n, as, i, to, ticket, outcome;                                                                       \
+	byte page, n, as, i, to, ticket, outcome, repeats;                                                                       \
 	bool ok, in, err, last, sleepers, waited
 
 /* What the locals hold between two attempts means nothing: equal states shall look equal. */
@@ -219,23 +219,45 @@ inline hand_over(page)
 }
 #endif
 
+/* The second time a fill may have found no room: it is this thread that waits for some, having claimed nothing. */
+inline wait_for_room()
+{
+	room = ROOM_MADE;
+#ifdef LIMITED
+	if
+	:: waited ->
+		reclaim_room(1);
+		if
+		:: room == ROOM_MADE -> reclaim_return(1)
+		:: else -> skip
+		fi
+	:: else -> skip
+	fi
+#endif
+}
+
 inline fill_absent(page, access)
 {
 	d_step {
 		before = seen;
 		as = (page_has(seen, PAGE_ARMED) -> READ : access) /* the write barrier is asked when the page is here */
 	}
-	page_claim(page, seen, PAGE_FILLING, ok);
-	outcome = RESOLVED;
+	wait_for_room();
 	if
-	:: ok ->
-		fill_claim_ahead(page);
+	:: room != ROOM_BUSY ->
+		page_claim(page, seen, PAGE_FILLING, ok);
+		outcome = RESOLVED;
+		if
+		:: ok ->
+			fill_claim_ahead(page);
 #ifdef WORKERS
-		hand_over(page)
+			hand_over(page)
 #else
-		fill_run(page)
+			fill_run(page)
 #endif
-	:: else -> skip
+		:: else -> skip
+		fi
+	:: else -> outcome = WAIT; ticket = ON_ROOM
 	fi
 }
 
@@ -257,6 +279,34 @@ inline region_attempt(page, access)
 	fi
 }
 
+/* How often this very fault came back although the page was visible and nothing was hidden since.  So often: whatever raises it, it
+ * is not ours; but here all are.  Without FOREIGN nobody counts, and a thread is taken to know whether it comes back. */
+#ifdef FOREIGN
+#define comes_back (repeats > 0)
+
+inline count_repeats()
+{
+	d_step {
+		if
+		:: !waited && page_visible(seen) && (hidings_seen & (1 << _pid)) != 0 -> repeats++
+		:: else -> repeats = 0
+		fi;
+		assert(repeats < FOREIGN);
+		hidings_seen = (waited -> hidings_seen : hidings_seen | (1 << _pid))
+	}
+}
+
+inline forget_repeats() /* the next one is another instruction */
+{
+	skip; /* no jump into a d_step */
+	d_step { repeats = 0; hidings_seen = hidings_seen & ~(1 << _pid) }
+}
+#else
+#define comes_back (mmu[page] == MMU_NONE)
+#define count_repeats() skip
+#define forget_repeats() skip
+#endif
+
 /* Until the instruction can run again, or has failed.  A thread that sleeps holds nothing and starts again from the address. */
 inline fault(page, access)
 {
@@ -264,8 +314,10 @@ inline fault(page, access)
 	do
 	:: outcome == WAIT ->
 		seen = word[page];
+		count_repeats();
 		if
-		:: waited && page_visible(seen) -> outcome = RESOLVED
+		:: waited && page_visible(seen) -> outcome = RESOLVED /* what it slept for */
+		:: !waited && page_visible(seen) && !comes_back && access == READ -> outcome = RESOLVED /* just shown by another */
 		:: else -> region_attempt(page, access)
 		fi;
 		if
@@ -289,5 +341,6 @@ inline touch(page, access)
 		:: outcome == FAILED -> break
 		:: else -> skip
 		fi
-	od
+	od;
+	forget_repeats()
 }

@@ -28,6 +28,8 @@ bytes frame[PAGES], store[PAGES], swap[PAGES];
 byte store_errors = STORE_ERRORS; /* so many store calls may fail, at any time */
 byte refusals = REFUSALS;         /* so many times the kernel may say that there are no mappings left */
 
+byte hidings_seen; /* a bit for each process that saw the count of hidings and none came since */
+
 /* Ghosts: nobody in the C code knows these. */
 byte newest[PAGES];    /* what a reader must see */
 byte residence[PAGES]; /* 0: no memory; 1: being filled; 2: filled */
@@ -35,7 +37,8 @@ byte in_use;           /* pages that have memory */
 bool unseen[PAGES];    /* written since it was last armed */
 bool due[PAGES];       /* the flush that runs must not end before it is in the store */
 bool cut;              /* the closer of the gate relies on everything holding still */
-bool open_at_cut[PAGES]; /* but for what was pinned */
+bool open_at_cut[PAGES]; /* but for what was pinned as the gate was closed, or as its write-back began */
+bool written_open[PAGES]; /* its write-back began while it was pinned */
 
 #define is_newest(where, page) (where[page].low == newest[page] && where[page].high == newest[page])
 
@@ -78,7 +81,9 @@ inline put_bytes(page)
 	newest[page] = 3 - newest[page];
 	frame[page].low = newest[page];
 	frame[page].high = newest[page];
+#ifdef ARMERS
 	unseen[page] = true
+#endif
 }
 
 /* In the step that found may_run. */
@@ -96,6 +101,12 @@ inline run_instruction(page, access)
 /* err: -ENOMEM, nothing changed */
 inline protect(page, prot, err)
 {
+#ifdef FOREIGN
+	if
+	:: prot < mmu[page] -> hidings_seen = 0 /* before it is done: who finds the page closed finds it counted */
+	:: else -> skip
+	fi;
+#endif
 	if
 	:: d_step { mmu[page] = prot; err = false }
 	:: d_step { refusals > 0 && mmu[page] != prot -> refusals--; err = true }

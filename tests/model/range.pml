@@ -161,6 +161,7 @@ inline hide_all()
 		:: else -> break
 		od;
 		mine[page] = ok;
+		open_at_cut[page] = !ok && (page_pins(seen) > 0 || written_open[page]);
 		page++
 	:: else -> break
 	od;
@@ -225,7 +226,6 @@ inline fork_region()
 			do
 			:: page < PAGES ->
 				cut_word[page] = word[page];
-				open_at_cut[page] = page_pins(word[page]) > 0;
 				page++
 			:: else -> break
 			od;
@@ -238,6 +238,15 @@ inline fork_region()
 		cut = false
 	:: else -> skip /* no copies */
 	fi;
+	d_step {
+		page = 0;
+		do
+		:: page < PAGES -> open_at_cut[page] = false; page++
+		:: else -> break
+		od;
+		page = 0;
+		forget_attempt()
+	}
 	gate_open();
 	region_settled()
 }

@@ -43,8 +43,9 @@ inline close_run(page)
 	do
 	:: closed < claimed ->
 		if
-		:: page_state(old[closed]) != PAGE_WRITABLE || stays_open(old[closed]) -> err = false
-		:: else ->
+		:: page_state(old[closed]) != PAGE_WRITABLE -> err = false
+		:: d_step { stays_open(old[closed]) -> err = false; written_open[page + closed] = true }
+		:: page_state(old[closed]) == PAGE_WRITABLE && !stays_open(old[closed]) ->
 			protect(page + closed, MMU_READ, err);
 			if
 			:: !err -> old[closed] = (old[closed] & ~PAGE_STATE) | PAGE_READABLE
@@ -63,6 +64,7 @@ inline close_run(page)
 
 inline settle_written(page, before, written)
 {
+	written_open[page] = false;
 	if
 	:: !written || page_state(before) == PAGE_WRITABLE -> page_settle(page, page_state(before), 0, 0)
 	:: else -> page_settle(page, page_state(before), WRITTEN_BACK, PAGE_DIRTY)

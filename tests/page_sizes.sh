@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The tests of regions once more, as on a kernel with pages of 64 KiB: see assumed_pages.c.  VPAGER_TEST_PAGE_SIZES and
+# VPAGER_TEST_PAGED name other sizes and tests; `all' is all that are about regions.
+. "${0%/*}/common.sh"
+
+sizes=${VPAGER_TEST_PAGE_SIZES:-65536}
+tests=${VPAGER_TEST_PAGED:-region dirty pin protect}
+if [ "$tests" = all ]; then
+	tests=$(cd "$top_srcdir/tests" && grep -l '"paging\.h"' test_*.c | sed 's/^test_//; s/\.c$//')
+fi
+
+case $CHECK_CFLAGS in
+*tests/lite*) CHECK_CFLAGS=-I$top_srcdir/tests/lite ;; # make's words are no use here
+esac
+wraps=
+for function in sysconf mmap mmap64 munmap mprotect madvise sys_call; do
+	wraps="$wraps -Wl,--wrap=$function"
+done
+
+# build NAME: tests/test_NAME.c with larger pages, from the library's own objects.
+build() {
+	$CC -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I"$top_srcdir/include" $CHECK_CFLAGS $CFLAGS \
+		"$top_srcdir/tests/test_$1.c" "$top_srcdir/tests/assumed_pages.c" lib/.libs/libvpagerall.a \
+		$LDFLAGS $wraps $CHECK_LIBS $LIBUNWIND_LIBS $LIBS -o "$tmp/$1" || fail "test_$1 does not build with larger pages"
+}
+
+for test in $tests; do
+	build "$test"
+	for size in $sizes; do
+		VPAGER_TEST_PAGE_BYTES=$size
+		export VPAGER_TEST_PAGE_BYTES
+		if ! run "$tmp/$test" >"$tmp/log" 2>&1; then
+			cat "$tmp/log"
+			fail "with pages of $size bytes, test_$test fails"
+		fi
+		echo "pages of $size bytes: test_$test: $(grep '^[0-9]*%: ' "$tmp/log")"
+	done
+done

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Where a container's seccomp profile denies system calls, the same tests have the same results: what is denied, the library
+# does without.  Without memfd_create, the pages are in an unlinked file in /dev/shm.
+. "${0%/*}/common.sh"
+
+launcher=$PWD/tests/seccomp-launcher
+[ -x "$launcher" ] || fail "no $launcher here (make check builds it)"
+status=0
+run "$launcher" true 2>"$tmp/err" || status=$?
+[ $status != 77 ] || skip "$(cat "$tmp/err")"
+[ $status = 0 ] || fail "the launcher ended with $status"
+
+# ---- the filter denies ----
+
+run "$launcher" grep -q '^Seccomp:[[:space:]]*2$' /proc/self/status || fail "the launcher installs no filter"
+status=0
+run "$launcher" -d no_such_call true 2>"$tmp/err" || status=$?
+[ $status = 2 ] || fail "-d no_such_call: exit status $status, not 2"
+
+# Where a region's pages are, as the kernel sees it.
+cat >"$tmp/where.c" <<'END'
+#include <stdio.h>
+#include <string.h>
+#include <vpager.h>
+
+int main(void)
+{
+	struct vpager_region_options options = {.size = sizeof options, .length = 1 << 20};
+	struct vpager_region *region;
+	char line[4096];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from;
+
+	if (!maps || vpager_region_create(&region, &options) < 0)
+		return 1;
+	*(volatile char *)vpager_region_base(region) = 1;
+	rewind(maps);
+	while (fgets(line, sizeof line, maps))
+		if (sscanf(line, "%lx-", &from) == 1 && from == (unsigned long)vpager_region_base(region))
+			puts(strchr(line, '/') ? strchr(line, '/') : "nowhere");
+	return 0;
+}
+END
+$CC $CFLAGS -I"$top_srcdir/include" "$tmp/where.c" $LDFLAGS -Llib/.libs -lvpager $LIBS -o "$tmp/where" || fail "no program"
+
+# pages_are PATTERN LAUNCHER-OPTION...
+pages_are() {
+	pattern=$1
+	shift
+	run "$launcher" "$@" "$tmp/where" >"$tmp/out" || fail "no region with ${*:-what is denied by default}"
+	grep -q "^$pattern" "$tmp/out" || fail "with ${*:-what is denied by default}, the pages are in $(cat "$tmp/out"), not in $pattern"
+}
+pages_are /memfd:vpager
+pages_are /dev/shm/ -d memfd_create=EPERM
+pages_are /dev/shm/ -d memfd_create=ENOSYS
+
+# ---- same tests, same results ----
+
+# closing PROGRAM LAUNCHER-OPTION...: the closing line of a test under the launcher; without an option, without it.
+closing() {
+	program=$1
+	shift
+	run ${1:+"$launcher"} "$@" "tests/$program" >"$tmp/log" 2>&1 </dev/null || {
+		cat "$tmp/log"
+		fail "$program fails under: ${*:-nothing}"
+	}
+	grep '^[0-9]*%: ' "$tmp/log" || fail "$program has no closing line"
+}
+
+for program in test_region test_pin test_fork test_threads; do
+	[ -x "tests/$program" ] || continue
+	closing "$program" >"$tmp/free"
+	for denied in userfaultfd=ENOSYS memfd_create=EPERM; do
+		closing "$program" -d "$denied" >"$tmp/denied"
+		same "$tmp/free" "$tmp/denied" "$program: not the same with $denied"
+	done
+	echo "$program: $(cat "$tmp/free"), denied or not"
+done

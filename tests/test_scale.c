@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Many of everything: objects in the index, regions, isolated pages, mappings.  The index is tested by its own functions, so
+ * link with the library's objects. */
+#include <fcntl.h>
+#include <pthread.h>
+#include "paging.h"
+#include "../lib/core/index.h"
+
+/* ---- the index ---- */
+
+#define OBJECTS 100000
+/* Addresses that nothing is mapped at in this test; only looked up, never touched. */
+#define FIRST_ADDRESS (sizeof(uintptr_t) > 4 ? (uintptr_t)1 << 45 : (uintptr_t)1 << 28)
+#define UNIT 4096u /* the index's own, whatever the system's page size */
+
+struct subject {
+	struct object object;
+	_Atomic(bool) alive;
+};
+
+/* Objects of 1 to 4 units, with a hole of 1 to 3 behind each. */
+static size_t units_of(size_t i)
+{
+	return 1 + mixed(i) % 4;
+}
+
+static uintptr_t place(struct subject *subject, size_t i, uintptr_t at)
+{
+	subject->object.base = at;
+	subject->object.span = units_of(i) * UNIT;
+	return at + subject->object.span + (1 + mixed(i) / 7 % 3) * UNIT;
+}
+
+static const struct object *found_at(uintptr_t address)
+{
+	struct object *object = index_acquire(address);
+
+	if (object)
+		object_release(object);
+	return object;
+}
+
+static double time_of_lookups(const struct subject *subject, size_t n)
+{
+	struct dice dice = {1};
+	double start = seconds();
+
+	for (int i = 0; i < 300000; i++) {
+		const struct object *object = &subject[roll(&dice, n)].object;
+
+		SURE(found_at(object->base + object->span / 2) == object, "look-up %d", i);
+	}
+	return (seconds() - start) / 300000;
+}
+
+START_TEST(a_hundred_thousand_objects_are_found_and_nothing_else)
+{
+	struct subject *subject = calloc(OBJECTS, sizeof *subject);
+	uintptr_t at = FIRST_ADDRESS, end;
+	double few = 0, many;
+
+	for (size_t i = 0; i < OBJECTS; i++) {
+		uintptr_t next = place(&subject[i], i, at);
+
+		if (i == 100)
+			few = time_of_lookups(subject, 100);
+		SURE(index_insert(&subject[i].object) == 0, "object %zu", i);
+		at = next;
+	}
+	end = at;
+	many = time_of_lookups(subject, OBJECTS);
+	printf("a look-up takes %.0f ns among 100 objects, %.0f ns among %d\n", few * 1e9, many * 1e9, OBJECTS);
+	ck_assert_double_lt(many, 30 * few + 2e-6); /* caches, but no list */
+	for (size_t i = 0; i < OBJECTS; i++) {
+		const struct object *o = &subject[i].object;
+		uintptr_t hole = o->base + o->span, next = i + 1 < OBJECTS ? subject[i + 1].object.base : end;
+
+		SURE(found_at(o->base) == o && found_at(hole - 1) == o, "object %zu", i);
+		SURE(!found_at(hole) && !found_at(next - 1), "the hole behind object %zu", i);
+	}
+	ck_assert_ptr_null(found_at(FIRST_ADDRESS - 1));
+	ck_assert_ptr_null(found_at(0));
+	ck_assert_ptr_null(found_at(UINTPTR_MAX));
+	for (size_t i = 0; i < OBJECTS; i += 2)
+		index_remove(&subject[i].object);
+	for (size_t i = 0; i < OBJECTS; i++)
+		SURE(found_at(subject[i].object.base) == (i % 2 ? &subject[i].object : NULL), "object %zu", i);
+}
+END_TEST
+
+START_TEST(an_object_costs_the_same_whatever_its_size)
+{
+	const uintptr_t tib = (uintptr_t)1 << 40;
+	struct subject huge = {.object = {.base = FIRST_ADDRESS, .span = 16 * tib}}, next = {.object = {.base = FIRST_ADDRESS + 16 * tib, .span = UNIT}};
+	struct subject odd = {.object = {.base = FIRST_ADDRESS + 17 * tib + 3 * UNIT, .span = tib + 5 * UNIT}};
+	double start = seconds();
+
+	if (sizeof(uintptr_t) == 4)
+		return;
+	OK(index_insert(&huge.object));
+	OK(index_insert(&next.object));
+	OK(index_insert(&odd.object));
+	ck_assert_double_lt(seconds() - start, 0.1);
+	ck_assert_ptr_eq(found_at(FIRST_ADDRESS), &huge.object);
+	ck_assert_ptr_eq(found_at(FIRST_ADDRESS + 16 * tib - 1), &huge.object);
+	ck_assert_ptr_eq(found_at(FIRST_ADDRESS + 16 * tib), &next.object);
+	ck_assert_ptr_null(found_at(FIRST_ADDRESS + 16 * tib + UNIT));
+	ck_assert_ptr_null(found_at(odd.object.base - 1));
+	ck_assert_ptr_eq(found_at(odd.object.base), &odd.object);
+	ck_assert_ptr_eq(found_at(odd.object.base + tib), &odd.object);
+	ck_assert_ptr_eq(found_at(odd.object.base + odd.object.span - 1), &odd.object);
+	ck_assert_ptr_null(found_at(odd.object.base + odd.object.span));
+	index_remove(&huge.object);
+	ck_assert_ptr_null(found_at(FIRST_ADDRESS + 8 * tib));
+	ck_assert_ptr_eq(found_at(FIRST_ADDRESS + 16 * tib), &next.object);
+}
+END_TEST
+
+#define RACING 400
+#define READERS 3
+
+static struct subject racing[RACING];
+static _Atomic(bool) race_over;
+
+/* Whoever found an object has it until it lets go: nobody says it is dead meanwhile. */
+static void *reader(void *arg)
+{
+	struct dice dice = {(uint64_t)thread_id()};
+	size_t found = 0;
+
+	while (!race_over) {
+		size_t i = roll(&dice, RACING);
+		uintptr_t address = FIRST_ADDRESS + i * 8 * UNIT + roll(&dice, 8 * UNIT);
+		struct object *object = index_acquire(address);
+		struct subject *subject = (struct subject *)object;
+
+		if (!object)
+			continue;
+		found++;
+		for (int look = 0; look < 4; look++)
+			SURE(subject->alive && address - object->base < object->span, "object %zu is dead, and held", i);
+		object_release(object);
+	}
+	*(size_t *)arg = found;
+	return NULL;
+}
+
+START_TEST(a_found_object_is_alive_while_others_come_and_go)
+{
+	double end = seconds() + 0.7;
+	size_t found[READERS], rounds = 0;
+	struct dice dice = {5};
+	pthread_t thread[READERS];
+
+	for (size_t i = 0; i < READERS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, reader, &found[i]), 0);
+	for (; seconds() < end; rounds++) {
+		size_t i = roll(&dice, RACING);
+		struct subject *subject = &racing[i];
+
+		if (subject->alive) {
+			index_remove(&subject->object);
+			index_drain(&subject->object);
+			subject->alive = false;
+			subject->object.span = 0;
+			continue;
+		}
+		subject->object.base = FIRST_ADDRESS + i * 8 * UNIT + roll(&dice, 4) * UNIT;
+		subject->object.span = (1 + roll(&dice, 4)) * UNIT;
+		subject->alive = true;
+		SURE(index_insert(&subject->object) == 0, "object %zu", i);
+	}
+	race_over = true;
+	for (size_t i = 0; i < READERS; i++) {
+		pthread_join(thread[i], NULL);
+		ck_assert_uint_gt(found[i], 1000);
+	}
+	ck_assert_uint_gt(rounds, 1000);
+}
+END_TEST
+
+/* ---- regions ---- */
+
+static size_t mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	size_t n = 0;
+	int c;
+
+	ck_assert_ptr_nonnull(file);
+	while ((c = getc(file)) != EOF)
+		n += c == '\n';
+	fclose(file);
+	return n;
+}
+
+static int descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+#define REGIONS 2000
+
+static struct vpager_region *nth_region(size_t i, struct watched *w)
+{
+	size_t page = nth_page_size((int)(i % 5)), length = (1 + i % 9) * page + i % 100;
+
+	if (i % 4 == 0)
+		return REGION(.length = length, .page_bytes = page);
+	*w = (struct watched){.length = length, .context = i % 8 == 1 ? VPAGER_CALL_WORKER : VPAGER_CALL_HANDLER};
+	return REGION_OVER(w, .page_bytes = page, .flags = i % 4 == 2 ? VPAGER_REGION_PRIVATE : i % 4 == 3 ? VPAGER_REGION_READ_ONLY : 0,
+	                   .resident_limit_bytes = i % 3 ? 0 : 8 * page);
+}
+
+static void fault_nth(struct vpager_region *region, size_t i)
+{
+	size_t at = mixed(i) % vpager_region_length(region);
+
+	SURE(base_of(region)[at] == (i % 4 ? pattern(at) : 0), "region %zu", i);
+	if (i % 4 != 3)
+		base_of(region)[at] = (unsigned char)(i | 1);
+}
+
+START_TEST(two_thousand_regions_leave_nothing_behind)
+{
+	static struct watched w[REGIONS];
+	static struct vpager_region *region[REGIONS];
+	size_t maps = 0;
+	int fds = 0;
+
+	for (int round = 0; round < 3; round++) {
+		struct vpager_stats all = {.size = sizeof all};
+
+		for (size_t i = 0; i < REGIONS; i++)
+			region[i] = nth_region(i, &w[i]);
+		for (size_t i = 0; i < REGIONS; i++)
+			fault_nth(region[i], i);
+		ck_assert_int_lt(descriptors(), 60); /* memory and swap files are shared */
+		for (size_t i = 0; i < REGIONS; i++) {
+			size_t at = mixed(i) % vpager_region_length(region[i]);
+
+			SURE(i % 4 == 3 || base_of(region[i])[at] == (unsigned char)(i | 1), "region %zu", i);
+		}
+		for (size_t k = 0; k < REGIONS; k++) {
+			size_t i = k * 7 % REGIONS; /* not in the order of creation */
+
+			SURE(vpager_region_destroy(region[i], 0) == 0, "region %zu", i);
+			SURE(i % 4 == 0 || w[i].closes == 1, "store %zu", i);
+			free(w[i].bytes);
+		}
+		OK(vpager_stats_get(&all));
+		ck_assert_uint_eq(all.regions.resident_bytes, 0);
+		ck_assert_uint_le(all.vmas_used, 16);
+		if (round == 0) {
+			maps = mappings();
+			fds = descriptors();
+		}
+	}
+	ck_assert_uint_le(mappings(), maps + 20);
+	ck_assert_int_le(descriptors(), fds);
+}
+END_TEST
+
+static void *come_and_go(void *arg)
+{
+	size_t first = (size_t)(uintptr_t)arg;
+	struct watched w;
+
+	for (size_t i = first; i < first + 300; i++) {
+		struct vpager_region *region = nth_region(i, &w);
+
+		fault_nth(region, i);
+		SURE(evict_all(region) == 0, "region %zu", i);
+		SURE(vpager_region_destroy(region, 0) == 0, "region %zu", i);
+		if (i % 4) {
+			SURE(w.closes == 1, "store %zu", i);
+			free(w.bytes);
+		}
+	}
+	return NULL;
+}
+
+struct lasting {
+	struct vpager_region *region;
+	_Atomic(bool) over;
+};
+
+static void *fault_all_the_time(void *arg)
+{
+	struct lasting *l = arg;
+	struct dice dice = {(uint64_t)thread_id()};
+
+	while (!l->over) {
+		size_t at = roll(&dice, vpager_region_length(l->region));
+
+		SURE(base_of(l->region)[at] == pattern(at), "byte %zu", at);
+	}
+	return NULL;
+}
+
+START_TEST(regions_come_and_go_in_many_threads_while_others_fault)
+{
+	struct watched w = {.length = 100 * page_size()};
+	struct lasting l = {.region = REGION_OVER(&w, .resident_limit_bytes = 32 * page_size())};
+	pthread_t creator[3], fault[2];
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&fault[i], NULL, fault_all_the_time, &l), 0);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&creator[i], NULL, come_and_go, (void *)(i * 1000)), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(creator[i], NULL);
+	l.over = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(fault[i], NULL);
+	OK(vpager_region_destroy(l.region, 0));
+}
+END_TEST
+
+/* ---- mappings ---- */
+
+/* vm.max_map_count, or 0 where it is too large to be reached in a test. */
+static size_t most_mappings(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t most = 0;
+
+	if (!file || fscanf(file, "%zu", &most) != 1 || most > 100000)
+		most = 0;
+	if (file)
+		fclose(file);
+	if (!most)
+		printf("vm.max_map_count is not known, or too large to be reached: not tried\n");
+	return most;
+}
+
+/* Every page touched is alone, so that each makes two mappings more: there are not enough of them for all. */
+START_TEST(a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings)
+{
+	size_t page = page_size(), most = most_mappings(), steps = most / 2 + most / 8, pages, at_most = 0;
+	struct vpager_stats all = {.size = sizeof all};
+	struct vpager_region *region;
+	struct dice walk = {2718}, again = walk;
+
+	if (most == 0)
+		return;
+	region = REGION(.length = (size_t)1 << (sizeof(size_t) > 4 ? 36 : 29));
+	pages = vpager_region_length(region) / page;
+	for (size_t i = 0; i < steps; i++) {
+		size_t p = roll(&walk, pages);
+
+		if (i % 4 == 3) { /* most by writing */
+			(void)*(volatile unsigned char *)(base_of(region) + p * page);
+			continue;
+		}
+		base_of(region)[p * page + p % page] = (unsigned char)(p | 1);
+		if (i % 8192 == 0) {
+			size_t now = mappings();
+
+			at_most = now > at_most ? now : at_most;
+		}
+	}
+	OK(vpager_stats_get(&all));
+	ck_assert_uint_lt(at_most, most);
+	ck_assert_uint_lt(mappings(), most / 8 * 7); /* near three quarters; the rest is the program's */
+	ck_assert_uint_le(all.vmas_used, all.vma_limit + 16);
+	for (size_t i = 0; i < steps; i++) {
+		size_t p = roll(&again, pages);
+
+		if (i % 4 != 3)
+			SURE(base_of(region)[p * page + p % page] == (unsigned char)(p | 1), "page %zu, step %zu", p, i);
+	}
+	ck_assert_uint_gt(stats_of(region).soft_faults, 0);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
+/* Takes all mappings that are left. */
+static char *take_mappings(size_t most, size_t *len)
+{
+	size_t page = page_size();
+	char *room;
+
+	*len = 2 * most * page;
+	room = mmap(NULL, *len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ck_assert_ptr_ne(room, MAP_FAILED);
+	for (size_t p = 0; p < 2 * most; p += 2)
+		if (mprotect(room + p * page, page, PROT_READ) != 0)
+			return room;
+	ck_abort_msg("mappings do not end");
+}
+
+/* 0, or -ENOMEM, which is noted. */
+static int or_enomem(int err, int *enomem)
+{
+	SURE(err == 0 || err == -ENOMEM, "%d", err);
+	*enomem += err == -ENOMEM;
+	return err;
+}
+
+START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
+{
+	size_t page = page_size(), most = most_mappings(), len, pages = 512;
+	struct watched w = {.length = pages * page, .context = VPAGER_CALL_HANDLER};
+	unsigned char *shadow = malloc(w.length);
+	struct vpager_region *region;
+	struct dice dice = {14};
+	int enomem = 0;
+	char *room;
+
+	if (most == 0)
+		return;
+	pattern_fill(shadow, 0, w.length);
+	region = REGION_OVER(&w, .resident_limit_bytes = 64 * page);
+	for (size_t p = 0; p < pages; p += 5)
+		SURE(base_of(region)[p * page] == pattern(p * page), "page %zu", p);
+	room = take_mappings(most, &len);
+	for (int i = 0; i < 4000; i++) {
+		size_t at = roll(&dice, w.length);
+		int got = try_load(base_of(region) + at, NULL);
+
+		SURE(got == shadow[at] || got == -ENOMEM, "byte %zu: %d", at, got);
+		enomem += got == -ENOMEM;
+		if (or_enomem(try_store(base_of(region) + at, (unsigned char)i, NULL), &enomem) == 0)
+			shadow[at] = (unsigned char)i;
+		if (i % 50 == 0)
+			or_enomem(vpager_region_evict(region, at / 2, w.length / 9), &enomem);
+		if (i % 50 == 20)
+			or_enomem(vpager_region_flush(region, at / 2, w.length / 9), &enomem);
+		if (i % 50 == 40)
+			or_enomem(vpager_region_arm(region, at / 2, w.length / 9), &enomem);
+	}
+	ck_assert_int_eq(munmap(room, len), 0);
+	printf("%d accesses and calls got ENOMEM\n", enomem);
+	ck_assert_mem_eq(base_of(region), shadow, w.length);
+	OK(vpager_region_destroy(region, 0));
+	ck_assert_mem_eq(w.bytes, shadow, w.length);
+}
+END_TEST
+
+static Suite *scale_suite(void)
+{
+	Suite *suite = suite_create("scale");
+	TCase *objects = tcase_create("objects"), *regions = tcase_create("regions"), *maps = tcase_create("mappings");
+
+	tcase_add_test(objects, a_hundred_thousand_objects_are_found_and_nothing_else);
+	tcase_add_test(objects, an_object_costs_the_same_whatever_its_size);
+	tcase_add_test(objects, a_found_object_is_alive_while_others_come_and_go);
+	tcase_set_timeout(objects, 20);
+	suite_add_tcase(suite, objects);
+
+	tcase_add_test(regions, two_thousand_regions_leave_nothing_behind);
+	tcase_add_test(regions, regions_come_and_go_in_many_threads_while_others_fault);
+	tcase_set_timeout(regions, 30);
+	suite_add_tcase(suite, regions);
+
+	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);
+	tcase_add_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem);
+	tcase_set_timeout(maps, 60);
+	suite_add_tcase(suite, maps);
+	return suite;
+}
+
+int main(void)
+{
+	return run_suite(scale_suite());
+}
