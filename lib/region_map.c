@@ -70,6 +70,7 @@ int region_map(struct vpager_region *region, void *address, bool covered)
 	region->frames_fd = extent.fd;
 	region->frames_offset = extent.offset;
 	region->frames_bytes = extent.len;
+	region->frames_limited = extent.limited;
 	if (address)
 		err = map_at(address, span, extent.fd, extent.offset, flags, &base);
 	else
@@ -93,7 +94,9 @@ void region_unmap(struct vpager_region *region)
 	if (region->alias)
 		munmap(region->alias, span);
 	if (region->frames_bytes)
-		space_free(SPACE_MEMORY, &(struct extent){region->frames_fd, region->frames_offset, region->frames_bytes});
+		space_free(SPACE_MEMORY, &(struct extent){.fd = region->frames_fd,
+		                                          .offset = region->frames_offset,
+		                                          .len = region->frames_bytes});
 }
 
 int region_cover(struct vpager_region *region)

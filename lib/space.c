@@ -23,6 +23,7 @@ struct file {
 	struct file *next;
 	enum space_kind kind;
 	int fd;
+	bool limited; /* by its file system */
 	int64_t end, most; /* behind the last extent; never beyond most */
 	struct hole *holes; /* below end, in order, none touches another */
 };
@@ -70,11 +71,12 @@ static int open_swap(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_memory(int64_t most)
+static int open_memory(int64_t most, bool *limited)
 {
 	int fd = memfd_create("vpager", MFD_CLOEXEC);
 
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* forbidden by a container */
+	*limited = fd < 0 && (errno == ENOSYS || errno == EPERM); /* forbidden by a container */
+	if (*limited)
 		fd = open_unlinked("/dev/shm");
 	if (fd >= 0 && ftruncate(fd, most) < 0) {
 		int err = -errno;
@@ -94,7 +96,7 @@ static int add_file(enum space_kind kind, struct file **out)
 		return -ENOMEM;
 	file->kind = kind;
 	file->most = largest_file();
-	fd = kind == SPACE_MEMORY ? open_memory(file->most) : open_swap();
+	fd = kind == SPACE_MEMORY ? open_memory(file->most, &file->limited) : open_swap();
 	if (fd < 0) {
 		free(file);
 		return fd;
@@ -156,7 +158,7 @@ int space_alloc(enum space_kind kind, size_t bytes, struct extent *out)
 			return err;
 		offset = take(file, len);
 	}
-	*out = (struct extent){file->fd, offset, (size_t)len};
+	*out = (struct extent){file->fd, offset, (size_t)len, file->limited};
 	return 0;
 }
 

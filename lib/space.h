@@ -5,6 +5,7 @@
 #ifndef VPAGER_SPACE_H
 #define VPAGER_SPACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct extent {
 	int fd;
 	int64_t offset;
 	size_t len;
+	bool limited; /* the file is in a file system that may be full */
 };
 
 /* len is rounded up.  -EFBIG: larger than a file may be (RLIMIT_FSIZE).  -EMFILE, -ENOMEM, or why no file can be made. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of stores and regions share: stores whose bytes are known, which count their calls and fail when told to, and
- * accesses whose failure is a return value.  Check's own macros write to a pipe each time: in loops use SURE, and in other
- * threads too.  Nothing here assumes a page size. */
+ * What the tests of stores and regions share: stores whose bytes are known, which count their calls and fail when told to,
+ * and accesses whose failure is a return value.  Check's own macros write to a pipe each time: in loops use SURE, and in
+ * other threads too.  Nothing here assumes a page size. */
 #ifndef VPAGER_TESTS_PAGING_H
 #define VPAGER_TESTS_PAGING_H
 
@@ -22,10 +22,10 @@
 
 #define OK(call) ck_assert_int_eq(call, 0)
 #define FAILS(call, error) ck_assert_int_eq(call, -(error))
-#define SURE(condition, format, ...)                                                                                         \
-	do {                                                                                                                  \
-		if (!(condition))                                                                                             \
-			ck_abort_msg("not so: %s: " format, #condition, ##__VA_ARGS__);                                      \
+#define SURE(condition, format, ...)                                                                                        \
+	do {                                                                                                                \
+		if (!(condition))                                                                                           \
+			ck_abort_msg("not so: %s: " format, #condition, ##__VA_ARGS__);                                     \
 	} while (0)
 
 /* ---- figures ---- */
@@ -113,11 +113,12 @@ struct watched {
 	size_t length;
 	enum vpager_call_context context;
 	bool no_write, no_length, no_flush;
-	/* Values that the callbacks return in place of 0; those of read and write only where the call touches [bad_from, bad_to), which
-	 * is everything when bad_to is 0. */
+	/* Values that the callbacks return in place of 0; those of read and write only where the call touches [bad_from,
+	 * bad_to), which is everything when bad_to is 0. */
 	_Atomic(int) read_result, write_result, flush_result, length_result;
 	_Atomic(uint64_t) bad_from, bad_to;
 	_Atomic(int) pause_us; /* in the middle of a read's bytes */
+	_Atomic(bool) hold;    /* reads wait until it is put down */
 	/* What was asked. */
 	_Atomic(unsigned int) reads, writes, flushes, lengths, closes, beyond;
 	_Atomic(uint64_t) read_bytes, written_end;
@@ -142,6 +143,8 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	w->reads++;
 	w->read_bytes += len;
 	w->read_thread = thread_id();
+	while (w->hold)
+		nap(500);
 	memset(buf, 0xee, len); /* what a failed read leaves behind is nobody's to see */
 	if (w->read_result && watched_bad(w, offset, len)) {
 		w->inside--;
@@ -250,7 +253,7 @@ static inline int file_with(size_t length)
 
 /* REGION(.store = s, .length = n): a region with these options.  The store's reference stays the caller's. */
 #define REGION(...) region_with(&(struct vpager_region_options){.size = sizeof(struct vpager_region_options), __VA_ARGS__})
-#define TRY_REGION(out, ...)                                                                                                 \
+#define TRY_REGION(out, ...)                                                                                                \
 	vpager_region_create(out, &(struct vpager_region_options){.size = sizeof(struct vpager_region_options), __VA_ARGS__})
 
 static inline struct vpager_region *region_with(const struct vpager_region_options *options)
@@ -263,7 +266,8 @@ static inline struct vpager_region *region_with(const struct vpager_region_optio
 }
 
 /* The same, and the store is the region's alone from now on. */
-#define REGION_OVER(w, ...) region_over((w), &(struct vpager_region_options){.size = sizeof(struct vpager_region_options), __VA_ARGS__})
+#define REGION_OVER(w, ...)                                                                                                 \
+	region_over((w), &(struct vpager_region_options){.size = sizeof(struct vpager_region_options), __VA_ARGS__})
 
 static inline struct vpager_region *region_over(struct watched *w, struct vpager_region_options *options)
 {

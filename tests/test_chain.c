@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "../lib/core/action.h"
 #include "../lib/core/chain.h"
@@ -161,38 +162,52 @@ END_TEST
 static pthread_barrier_t line;
 static _Atomic(int) taken;
 
-#define ROUNDS 20000
 static unsigned contested;
 static _Atomic(int) begun, done;
 
 static void *take(void *arg)
 {
-	for (int round = 1; round <= ROUNDS; round++) {
-		while (begun != round)
-			sched_yield();
+	for (int round = 1;; round++) {
+		for (unsigned spins = 1; begun != round; spins++) {
+			if (begun < 0)
+				return arg;
+			if (spins % 4096 == 0)
+				sched_yield();
+		}
 		taken += action_take(SIGSEGV, contested);
 		done = round;
 	}
-	return arg;
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 START_TEST(resethand_is_taken_once)
 {
 	struct action action = made_up(0x1000, (unsigned)SA_RESETHAND);
+	double end = seconds() + 0.5;
 	pthread_t thread;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, take, NULL), 0);
-	for (int round = 1; round <= ROUNDS; round++) {
+	for (int round = 1; seconds() < end; round++) {
 		contested = action_record(SIGSEGV, &action);
 		ck_assert(!action_is_spent(SIGSEGV, contested));
 		taken = 0;
 		begun = round;
+		for (volatile int i = 0; i < round % 256; i++) /* so that the two meet in some rounds */
+			;
 		taken += action_take(SIGSEGV, contested);
 		while (done != round)
 			sched_yield();
 		ck_assert_int_eq(taken, 1);
 		ck_assert(action_is_spent(SIGSEGV, contested));
 	}
+	begun = -1;
 	pthread_join(thread, NULL);
 }
 END_TEST

@@ -306,7 +306,8 @@ static void slow(int signo)
 {
 	(void)signo;
 	note('R');
-	usleep(20000);
+	for (int i = 0; i < 5000 && run_shared->notes < 2; i++)
+		usleep(1000);
 	_exit(7);
 }
 

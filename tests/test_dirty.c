@@ -24,7 +24,8 @@ static int note(void *ctx, size_t off, size_t len)
 	struct report *r = ctx;
 	size_t length = vpager_region_length(r->region);
 
-	SURE(len > 0 && off >= r->last_end && off + len <= length, "run of %zu bytes at %zu after %zu", len, off, r->last_end);
+	SURE(len > 0 && off >= r->last_end && off + len <= length, "run of %zu bytes at %zu after %zu", len, off,
+	     r->last_end);
 	SURE((off & (r->page - 1)) == 0, "run begins within a page: %zu", off);
 	SURE((len & (r->page - 1)) == 0 || off + len == length, "run ends within a page: %zu + %zu", off, len);
 	r->last_end = off + len;
@@ -635,7 +636,8 @@ static void model_dirty(struct model *m)
 
 	model_range(m, &off, &len);
 	model_pages(m, off, len, &first, &end);
-	SURE(vpager_region_dirty(m->region, off, len, rearm, note, &r) == 0, "dirty, step %llu", (unsigned long long)m->step);
+	SURE(vpager_region_dirty(m->region, off, len, rearm, note, &r) == 0, "dirty, step %llu",
+	     (unsigned long long)m->step);
 	for (size_t p = 0; p < m->pages; p++) {
 		bool inside = p >= first && p < end;
 
@@ -695,7 +697,8 @@ START_TEST(random_operations_agree_with_a_model)
 	uint64_t seed = env_number("VPAGER_TEST_SEED", 20240611), steps = env_number("VPAGER_TEST_STEPS", 6000);
 	struct model m = {.dice = {mixed(seed + (uint64_t)_i)}, .page = nth_page_size(_i / KINDS), .pages = PAGES};
 
-	printf("dirty model %d: VPAGER_TEST_SEED=%llu VPAGER_TEST_STEPS=%llu\n", _i, (unsigned long long)seed, (unsigned long long)steps);
+	printf("dirty model %d: VPAGER_TEST_SEED=%llu VPAGER_TEST_STEPS=%llu\n", _i, (unsigned long long)seed,
+	       (unsigned long long)steps);
 	fflush(stdout);
 	m.length = PAGES * m.page - 321;
 	m.w = (struct watched){.length = m.length, .context = _i % KINDS == 1 ? VPAGER_CALL_WORKER : VPAGER_CALL_HANDLER};
@@ -726,6 +729,7 @@ static Suite *dirty_suite(void)
 	tcase_add_loop_test(dirty, a_write_in_the_callback_is_reported_next_time, 0, KINDS);
 	tcase_add_loop_test(dirty, pages_pinned_for_write_are_reported_every_time, 0, KINDS);
 	tcase_add_test(dirty, errors_of_arm_and_dirty);
+	tcase_set_timeout(dirty, 60);
 	suite_add_tcase(suite, dirty);
 
 	tcase_add_loop_test(barrier, on_write_is_asked_once_about_each_armed_page, 0, 2);
@@ -736,7 +740,7 @@ static Suite *dirty_suite(void)
 	tcase_add_test(barrier, a_pin_for_write_of_a_page_that_was_never_touched_asks_on_write);
 	tcase_add_test(barrier, the_barrier_sees_each_page_as_it_was_when_it_was_armed);
 	tcase_add_loop_test(barrier, no_write_is_missed_while_threads_write, 0, 2);
-	tcase_set_timeout(barrier, 20);
+	tcase_set_timeout(barrier, 60);
 	suite_add_tcase(suite, barrier);
 
 	tcase_add_loop_test(model, random_operations_agree_with_a_model, 0, 2 * KINDS);

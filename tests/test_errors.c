@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Everything a caller can get wrong: each error that vpager.h and the manual pages name for starting and stopping, for making
- * regions and for ranges, and what a fork child gets for regions that it did not inherit. */
+ * Everything a caller can get wrong: each error that vpager.h and the manual pages name for starting and stopping, for
+ * making regions and for ranges, and what a fork child gets for regions that it did not inherit. */
 #include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -33,7 +33,8 @@ START_TEST(options_of_init)
 	longer.later[3] = 0;
 	OK(vpager_init(&longer.options));
 	OK(vpager_shutdown());
-	o = (struct vpager_options){.size = offsetof(struct vpager_options, worker_threads), .worker_threads = 5000}; /* beyond size */
+	o = (struct vpager_options){.size = offsetof(struct vpager_options, worker_threads),
+	                            .worker_threads = 5000}; /* beyond size */
 	OK(vpager_init(&o));
 	OK(vpager_init(NULL)); /* which meant the defaults */
 }
@@ -94,11 +95,11 @@ END_TEST
 
 static struct vpager_region *const untouched = (struct vpager_region *)&optarg;
 
-#define REFUSED(error, ...)                                                                                                  \
-	do {                                                                                                                  \
-		struct vpager_region *refused = untouched;                                                                    \
-		FAILS(TRY_REGION(&refused, __VA_ARGS__), error);                                                              \
-		ck_assert_ptr_eq(refused, untouched);                                                                            \
+#define REFUSED(error, ...)                                                                                                 \
+	do {                                                                                                                \
+		struct vpager_region *refused = untouched;                                                                  \
+		FAILS(TRY_REGION(&refused, __VA_ARGS__), error);                                                            \
+		ck_assert_ptr_eq(refused, untouched);                                                                       \
 	} while (0)
 
 START_TEST(lengths_and_page_sizes)
@@ -175,7 +176,7 @@ START_TEST(flags_engines_and_swap)
 	REFUSED(EINVAL, .store = store, .flags = 1u << 4);
 	REFUSED(EINVAL, .store = store, .flags = 1u << 31);
 	REFUSED(EINVAL, .store = store, .engine = (enum vpager_engine)(VPAGER_ENGINE_MPROTECT + 50));
-	REFUSED(EINVAL, .store = store, .engine = (enum vpager_engine)-1);
+	REFUSED(EINVAL, .store = store, .engine = (enum vpager_engine) - 1);
 	REFUSED(EINVAL, .length = 4096, .flags = VPAGER_REGION_READ_ONLY);
 	REFUSED(EINVAL, .length = 4096, .flags = VPAGER_REGION_FORK, .swap = swap);
 	REFUSED(EINVAL, .length = 4096, .flags = VPAGER_REGION_NO_SWAP, .swap = swap);
@@ -305,8 +306,8 @@ static int call_dirty(struct vpager_region *r, size_t off, size_t len)
 }
 
 static int (*const ranged[])(struct vpager_region *r, size_t off, size_t len) = {
-    call_pin,     vpager_region_unpin, call_willneed,       call_dontneed,       call_normal,
-    call_protect, vpager_region_arm,   call_dirty,          vpager_region_flush, vpager_region_evict,
+    call_pin,     vpager_region_unpin, call_willneed, call_dontneed,       call_normal,
+    call_protect, vpager_region_arm,   call_dirty,    vpager_region_flush, vpager_region_evict,
 };
 #define RANGED (int)(sizeof ranged / sizeof *ranged)
 
@@ -344,7 +345,7 @@ START_TEST(unknown_advice)
 	struct vpager_region *region = REGION(.length = 4096);
 
 	FAILS(vpager_region_advise(region, 0, 4096, (enum vpager_advice)(VPAGER_ADVICE_RANDOM + 1)), EINVAL);
-	FAILS(vpager_region_advise(region, 0, 4096, (enum vpager_advice)-1), EINVAL);
+	FAILS(vpager_region_advise(region, 0, 4096, (enum vpager_advice) - 1), EINVAL);
 	OK(vpager_region_destroy(region, 0));
 }
 END_TEST
@@ -428,6 +429,7 @@ static Suite *errors_suite(void)
 	tcase_add_test(process, options_of_init);
 	tcase_add_test(process, init_again_means_the_same_or_is_busy);
 	tcase_add_test(process, it_can_be_stopped_and_started_over_and_over);
+	tcase_set_timeout(process, 60);
 	suite_add_tcase(suite, process);
 
 	tcase_add_test(making, lengths_and_page_sizes);
@@ -438,16 +440,18 @@ static Suite *errors_suite(void)
 	tcase_add_test(making, what_the_system_does_not_give);
 	tcase_add_test(making, a_region_larger_than_files_may_be);
 	tcase_add_test(making, no_descriptor_left);
+	tcase_set_timeout(making, 60);
 	suite_add_tcase(suite, making);
 
 	tcase_add_loop_test(ranges, ranges_beyond_the_region, 0, RANGED);
 	tcase_add_test(ranges, unknown_advice);
 	tcase_add_test(ranges, prefault_of_null);
+	tcase_set_timeout(ranges, 60);
 	suite_add_tcase(suite, ranges);
 
 	tcase_add_loop_test(child, a_fork_child_that_did_not_inherit_a_region_gets_estale, 0, 2);
 	tcase_add_test(child, touching_a_region_of_the_parents_is_sigsegv);
-	tcase_set_timeout(child, 10);
+	tcase_set_timeout(child, 60);
 	suite_add_tcase(suite, child);
 	return suite;
 }

@@ -20,8 +20,8 @@ static struct vpager_region *failing_region(struct watched *w, enum vpager_call_
 /* What a read callback returned, and what becomes of it. */
 static const struct {
 	int returned, error;
-} results[] = {{-EIO, -EIO}, {-ENODATA, -ENODATA}, {-1, -EPERM}, {-4095, -4095}, {-EACCES, -EACCES}, {-EAGAIN, -EAGAIN}, {1, -EIO}, {4096, -EIO},
-               {INT32_MAX, -EIO}, {-4096, -EIO}, {INT32_MIN, -EIO}};
+} results[] = {{-EIO, -EIO}, {-ENODATA, -ENODATA}, {-1, -EPERM},      {-4095, -4095}, {-EACCES, -EACCES}, {-EAGAIN, -EAGAIN},
+               {1, -EIO},    {4096, -EIO},         {INT32_MAX, -EIO}, {-4096, -EIO},  {INT32_MIN, -EIO}};
 #define RESULTS (int)(sizeof results / sizeof *results)
 
 START_TEST(the_error_of_the_store_is_the_result_and_in_the_record)
@@ -119,7 +119,8 @@ static void try_within(void *arg)
 START_TEST(of_nested_tries_the_innermost_gets_the_error)
 {
 	struct watched i, o;
-	struct vpager_region *inner = failing_region(&i, contexts[_i], -ENODATA), *outer = failing_region(&o, contexts[_i], 0);
+	struct vpager_region *inner = failing_region(&i, contexts[_i], -ENODATA),
+			     *outer = failing_region(&o, contexts[_i], 0);
 	struct nested n = {base_of(inner), base_of(outer), 0};
 
 	OK(vpager_try(try_within, &n, NULL));
@@ -268,7 +269,11 @@ END_TEST
 START_TEST(a_read_that_fails_for_pages_ahead_fails_for_nobody)
 {
 	size_t page = page_size();
-	struct watched w = {.length = 64 * page, .context = contexts[_i], .read_result = -EIO, .bad_from = 37 * page + 9, .bad_to = 37 * page + 10};
+	struct watched w = {.length = 64 * page,
+	                    .context = contexts[_i],
+	                    .read_result = -EIO,
+	                    .bad_from = 37 * page + 9,
+	                    .bad_to = 37 * page + 10};
 	struct vpager_region *region = REGION_OVER(&w, .readahead_bytes = 16 * page);
 
 	for (size_t p = 0; p < 64; p++) {
@@ -290,7 +295,8 @@ END_TEST
 START_TEST(a_read_ahead_that_fails_does_not_end_the_reading_ahead)
 {
 	size_t page = page_size();
-	struct watched w = {.length = 256 * page, .context = contexts[_i], .read_result = -EIO, .bad_from = 20 * page, .bad_to = 21 * page};
+	struct watched w = {
+	    .length = 256 * page, .context = contexts[_i], .read_result = -EIO, .bad_from = 20 * page, .bad_to = 21 * page};
 	struct vpager_region *region = REGION_OVER(&w, .readahead_bytes = 16 * page);
 
 	for (size_t p = 0; p < 256; p++)
@@ -664,7 +670,10 @@ static int length_below(void *ctx, uint64_t *out)
 
 static struct vpager_store *store_below(struct below *b, bool asks)
 {
-	const struct vpager_store_ops ops = {.size = sizeof ops, .read = read_below, .write = write_below, .flush = flush_below,
+	const struct vpager_store_ops ops = {.size = sizeof ops,
+	                                     .read = read_below,
+	                                     .write = write_below,
+	                                     .flush = flush_below,
 	                                     .length = asks ? length_below : NULL};
 	struct vpager_store *store = NULL;
 
@@ -680,7 +689,8 @@ START_TEST(an_access_that_fails_in_a_callback_is_the_callbacks_error)
 	struct vpager_store *store = store_below(&b, false);
 	struct judge j = {.verdict = VPAGER_VERDICT_RETRY, .retries = 1000};
 	struct vpager_region *region = REGION(.store = store, .length = 8 * page, .on_error = on_error, .ctx = &j,
-	                                      .readahead_bytes = VPAGER_READAHEAD_NONE), *other = NULL;
+	                                      .readahead_bytes = VPAGER_READAHEAD_NONE),
+			     *other = NULL;
 
 	sure_pattern(base_of(region), 0, page);
 	w.read_result = -EREMOTEIO;
@@ -742,7 +752,8 @@ static int prefault_self(struct below *b)
 	return vpager_region_prefault(b->self, &(size_t){0}, 1);
 }
 
-static int (*const selfish[])(struct below *b) = {touch_self, evict_self, flush_self, arm_self, protect_self, pin_self, prefault_self};
+static int (*const selfish[])(struct below *b) = {touch_self,   evict_self, flush_self,   arm_self,
+                                                  protect_self, pin_self,   prefault_self};
 #define SELFISH (int)(sizeof selfish / sizeof *selfish)
 
 /* A callback that needs the very page it is to fill would wait for itself. */
@@ -765,7 +776,8 @@ END_TEST
 static Suite *failing_suite(void)
 {
 	Suite *suite = suite_create("failing");
-	TCase *try = tcase_create("try"), *data = tcase_create("data"), *ends = tcase_create("ends"), *back = tcase_create("back");
+	TCase *try = tcase_create("try"), *data = tcase_create("data"), *ends = tcase_create("ends"),
+	      *back = tcase_create("back");
 	TCase *nested = tcase_create("nested");
 
 	tcase_add_loop_test(try, the_error_of_the_store_is_the_result_and_in_the_record, 0, 2 * RESULTS);
@@ -773,6 +785,7 @@ static Suite *failing_suite(void)
 	tcase_add_loop_test(try, a_try_that_ends_well_leaves_the_record_alone, 0, 2);
 	tcase_add_loop_test(try, of_nested_tries_the_innermost_gets_the_error, 0, 2);
 	tcase_add_loop_test(try, all_threads_that_wait_for_a_page_get_its_error, 0, 2);
+	tcase_set_timeout(try, 60);
 	suite_add_tcase(suite, try);
 
 	tcase_add_loop_test(data, no_thread_sees_anything_in_place_of_data, 0, 2);
@@ -780,6 +793,7 @@ static Suite *failing_suite(void)
 	tcase_add_loop_test(data, swap_that_cannot_be_read_is_an_error_and_is_there_later, 0, 2);
 	tcase_add_loop_test(data, a_read_that_fails_for_pages_ahead_fails_for_nobody, 0, 2);
 	tcase_add_loop_test(data, a_read_ahead_that_fails_does_not_end_the_reading_ahead, 0, 2);
+	tcase_set_timeout(data, 60);
 	suite_add_tcase(suite, data);
 
 	tcase_add_loop_test(ends, on_error_may_have_the_instruction_run_again, 0, 2);
@@ -788,7 +802,7 @@ static Suite *failing_suite(void)
 	tcase_add_loop_test(ends, verdicts_that_let_the_signal_be_delivered, 0, 4);
 	tcase_add_loop_test(ends, what_is_not_allowed_is_sigsegv, 0, 3);
 	tcase_add_loop_test(ends, an_older_handler_gets_the_sigbus, 0, 2);
-	tcase_set_timeout(ends, 15);
+	tcase_set_timeout(ends, 60);
 	suite_add_tcase(suite, ends);
 
 	tcase_add_loop_test(back, pages_that_could_not_be_flushed_stay_dirty, 0, 2 * RESULTS);
@@ -797,10 +811,12 @@ static Suite *failing_suite(void)
 	tcase_add_loop_test(back, pages_that_could_not_be_evicted_are_as_they_were, 0, 2);
 	tcase_add_loop_test(back, a_destroy_that_fails_leaves_the_region_as_it_was, 0, 2);
 	tcase_add_loop_test(back, discard_cannot_fail_for_the_stores_sake, 0, 2);
+	tcase_set_timeout(back, 60);
 	suite_add_tcase(suite, back);
 
 	tcase_add_loop_test(nested, an_access_that_fails_in_a_callback_is_the_callbacks_error, 0, 2);
 	tcase_add_loop_test(nested, a_callback_that_would_wait_for_itself_gets_edeadlk, 0, SELFISH);
+	tcase_set_timeout(nested, 60);
 	suite_add_tcase(suite, nested);
 	return suite;
 }

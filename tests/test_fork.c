@@ -479,7 +479,7 @@ START_TEST(the_child_sees_one_instant_of_threads_that_write)
 	crowd_begin(&writers, WRITERS + 1, cut_thread, NULL);
 	if (_i & 2)
 		crowd_begin(&others, 1, disturb_cut, NULL);
-	end = seconds() + 1.0;
+	end = seconds() + 0.7;
 	for (int forks = 0; forks < 20 || seconds() < end; forks++) {
 		uint64_t before = cut.rounds;
 
@@ -565,13 +565,12 @@ START_TEST(pins_hold_over_forks)
 	ck_assert_int_eq(pread(fd, base, page_size(), 0), page_size());
 	OK(vpager_region_unpin(region, 0, page_size()));
 	crowd_begin(&crowd, 3, pin_thread, &fd);
-	for (int forks = 0; forks < 60; forks++) {
+	for (int forks = 0; forks < 60 || cut.rounds < 50; forks++) {
 		in_child(nothing);
 		nap(500);
 	}
 	cut.stop = true;
 	crowd_end(&crowd);
-	ck_assert_uint_ge(cut.rounds, 20);
 	OK(vpager_region_destroy(region, 0));
 }
 END_TEST
@@ -660,17 +659,29 @@ END_TEST
 
 /* ---- meanwhile, others create and destroy ---- */
 
+static int pattern_read(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	(void)ctx;
+	pattern_fill(buf, offset, len);
+	return 0;
+}
+
+/* Nothing of Check's here: a child would find its locks held by a thread that it has not got. */
 static void come_and_go(int nr, void *arg)
 {
+	const struct vpager_store_ops ops = {.size = sizeof ops, .read = pattern_read, .read_in = nr % 2, .write_in = nr % 2};
+
 	(void)arg;
 	while (!cut.stop) {
-		struct watched own = {.length = 8 * page_size(), .context = nr % 2};
-		struct vpager_region *r = REGION_OVER(&own, .flags = nr & 2 ? VPAGER_REGION_FORK : 0);
+		struct vpager_store *store = NULL;
+		struct vpager_region *r = NULL;
 
+		SURE(vpager_store_create(&store, &ops, NULL) == 0, "store");
+		SURE(TRY_REGION(&r, .store = store, .length = 8 * page_size(), .flags = nr & 2 ? VPAGER_REGION_FORK : 0) == 0, "region");
+		vpager_store_unref(store);
 		for (size_t page = 0; page < 8; page++)
 			SURE(base_of(r)[page * page_size()] == pattern(page * page_size()), "page %zu", page);
 		SURE(vpager_region_destroy(r, 0) == 0, "destroy");
-		free(own.bytes);
 		cut.rounds++;
 	}
 }
@@ -695,11 +706,10 @@ START_TEST(a_fork_while_regions_come_and_go)
 	make_kind(PRIVATE);
 	stale = REGION(.length = 8 * page_size());
 	crowd_begin(&crowd, 4, come_and_go, NULL);
-	for (int forks = 0; forks < 40; forks++)
+	for (int forks = 0; forks < 40 || cut.rounds < 50; forks++)
 		in_child(comings_child);
 	cut.stop = true;
 	crowd_end(&crowd);
-	ck_assert_uint_ge(cut.rounds, 40);
 	OK(vpager_region_destroy(stale, 0));
 	OK(vpager_region_destroy(region, 0));
 	OK(vpager_shutdown());

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Random operations on every kind of region against a model: a copy of the bytes, and for each page what is allowed, how often
- * it is pinned and whether it was written.  In half of the runs another thread evicts, flushes and fetches meanwhile, which may
- * change nothing that the model knows.  VPAGER_TEST_SEED and VPAGER_TEST_STEPS choose other runs; a failure names its step. */
+ * Random operations on every kind of region against a model: a copy of the bytes, and for each page what is allowed, how
+ * often it is pinned and whether it was written.  In half of the runs another thread evicts, flushes and fetches meanwhile,
+ * which may change nothing that the model knows.  VPAGER_TEST_SEED and VPAGER_TEST_STEPS choose other runs; a failure names
+ * its step. */
 #include <pthread.h>
 #include "paging.h"
 
@@ -60,7 +61,7 @@ struct model {
 	_Atomic(bool) over;
 };
 
-#define HOLDS(condition, format, ...)                                                                                        \
+#define HOLDS(condition, format, ...)                                                                                       \
 	SURE(condition, "%s, step %llu, %s: " format, m->kind->name, (unsigned long long)m->step, m->doing, ##__VA_ARGS__)
 
 /* ---- making ---- */
@@ -71,7 +72,8 @@ static void make_store(struct model *m, struct vpager_region_options *o)
 
 	m->offset = m->page / 2 + 17;
 	m->stored = stored;
-	m->store = (struct watched){.length = m->offset + stored + (m->kind->ends_early ? 0 : 2 * m->page), .context = m->kind->context};
+	m->store = (struct watched){.length = m->offset + stored + (m->kind->ends_early ? 0 : 2 * m->page),
+	                            .context = m->kind->context};
 	o->store_offset = m->offset;
 	if (m->kind->store == FILE_STORE) {
 		m->fd = file_with(m->store.length);
@@ -136,12 +138,12 @@ static size_t end_of_range(const struct model *m, size_t off, size_t len)
 	return len ? (off + len - 1) / m->page + 1 : off / m->page;
 }
 
-#define EACH_PAGE(p, off, len) (size_t p = first_of(m, off), p##_end = end_of_range(m, off, len); p < p##_end; p++)
+#define EACH_PAGE(p, off, len) for (size_t p = first_of(m, off), p##_end = end_of_range(m, off, len); p < p##_end; p++)
 
 /* The first page of the range that lacks one of the rights, or the range's end. */
 static size_t first_without(const struct model *m, size_t off, size_t len, int rights)
 {
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		if ((rights & PROT_WRITE) ? !(m->p[p].prot & PROT_WRITE) : m->p[p].prot == PROT_NONE)
 			return p;
 	return end_of_range(m, off, len);
@@ -149,7 +151,7 @@ static size_t first_without(const struct model *m, size_t off, size_t len, int r
 
 static bool any_pinned(const struct model *m, size_t off, size_t len)
 {
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		if (m->p[p].pins)
 			return true;
 	return false;
@@ -227,7 +229,7 @@ static void do_write(struct model *m)
 	pattern_fill(m->shadow + off, m->step * 1000, len);
 	err = try_copy(m->base + off, m->shadow + off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		page_written(m, p);
 }
 
@@ -235,7 +237,7 @@ static void do_write(struct model *m)
 
 static bool any_dirtied(const struct model *m, size_t off, size_t len, bool certain)
 {
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		if (m->p[p].dirtied && !(certain && m->p[p].perhaps))
 			return true;
 	return false;
@@ -311,13 +313,13 @@ static void do_protect(struct model *m)
 	err = vpager_region_protect(m->region, off, len, prot);
 	if (err == 0) {
 		HOLDS(!forbidden && !any_pinned(m, off, len), "%zu + %zu to %d", off, len, prot);
-		for EACH_PAGE (p, off, len)
+		EACH_PAGE (p, off, len)
 			m->p[p].prot = prot;
 		return;
 	}
-	HOLDS((err == -EACCES && forbidden) || (err == -EBUSY && any_pinned(m, off, len)), "%zu + %zu to %d gives %d", off, len, prot,
-	      err);
-	for EACH_PAGE (p, off, len)
+	HOLDS((err == -EACCES && forbidden) || (err == -EBUSY && any_pinned(m, off, len)), "%zu + %zu to %d gives %d", off,
+	      len, prot, err);
+	EACH_PAGE (p, off, len)
 		protect_page(m, p); /* some may have the new setting */
 }
 
@@ -340,7 +342,7 @@ static void do_arm(struct model *m)
 	choose(m, &off, &len, PAGES);
 	err = vpager_region_arm(m->region, off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		page_armed(m, p);
 }
 
@@ -354,7 +356,7 @@ static int report(void *ctx, size_t off, size_t len)
 	struct reported *r = ctx;
 	const struct model *m = r->m;
 
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		r->page[p] = true;
 	return 0;
 }
@@ -369,7 +371,7 @@ static void do_dirty(struct model *m)
 	choose(m, &off, &len, PAGES);
 	err = vpager_region_dirty(m->region, off, len, rearm, report, &r);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
-	for EACH_PAGE (p, off, len) {
+	EACH_PAGE (p, off, len) {
 		HOLDS(m->p[p].perhaps || r.page[p] == m->p[p].written, "page %zu reported: %d", p, r.page[p]);
 		m->p[p].written = r.page[p];
 		m->p[p].perhaps = false;
@@ -394,7 +396,7 @@ static size_t pinned_with(const struct model *m, size_t off, size_t len)
 
 static void pin_failed(struct model *m, size_t off, size_t len, bool for_write)
 {
-	for EACH_PAGE (p, off, len) {
+	EACH_PAGE (p, off, len) {
 		if (!for_write || !(m->p[p].prot & PROT_WRITE) || m->p[p].written)
 			continue;
 		m->p[p].perhaps = m->p[p].dirtied = true; /* opened before another page failed */
@@ -423,7 +425,7 @@ static void do_pin(struct model *m)
 	HOLDS(!forbidden && !too_many, "%zu + %zu, with %zu pinned", off, len, pinned);
 	m->pin[m->pins].off = off;
 	m->pin[m->pins++].len = len;
-	for EACH_PAGE (p, off, len) {
+	EACH_PAGE (p, off, len) {
 		m->p[p].pins++;
 		if (for_write) {
 			m->p[p].pinned_for_write = true;
@@ -445,7 +447,7 @@ static void do_unpin(struct model *m)
 	err = vpager_region_unpin(m->region, off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
 	m->pin[which] = m->pin[--m->pins];
-	for EACH_PAGE (p, off, len)
+	EACH_PAGE (p, off, len)
 		if (--m->p[p].pins == 0)
 			m->p[p].pinned_for_write = false;
 }
@@ -487,9 +489,10 @@ static void do_count(struct model *m)
 {
 	struct vpager_region_stats s = stats_of(m->region);
 
-	HOLDS(!m->kind->limit || s.resident_bytes <= LIMIT * m->page, "%llu bytes are resident", (unsigned long long)s.resident_bytes);
-	HOLDS(m->disturbed || s.dirty_bytes <= s.resident_bytes, "%llu bytes are dirty of %llu", (unsigned long long)s.dirty_bytes,
+	HOLDS(!m->kind->limit || s.resident_bytes <= LIMIT * m->page, "%llu bytes are resident",
 	      (unsigned long long)s.resident_bytes);
+	HOLDS(m->disturbed || s.dirty_bytes <= s.resident_bytes, "%llu bytes are dirty of %llu",
+	      (unsigned long long)s.dirty_bytes, (unsigned long long)s.resident_bytes);
 	HOLDS(m->store.beyond + m->swap.beyond == 0, "a store was asked for bytes past its end");
 }
 
@@ -500,9 +503,9 @@ static const struct {
 	void (*run)(struct model *m);
 	int weight;
 } operations[] = {
-    {"read", do_read, 30},   {"write", do_write, 30}, {"evict", do_evict, 8},        {"flush", do_flush, 6},   {"protect", do_protect, 5},
-    {"arm", do_arm, 3},      {"dirty", do_dirty, 6},  {"pin", do_pin, 6},            {"unpin", do_unpin, 8},   {"prefault", do_prefault, 5},
-    {"advise", do_advise, 4}, {"count", do_count, 4},
+    {"read", do_read, 30},      {"write", do_write, 30},      {"evict", do_evict, 8},   {"flush", do_flush, 6},
+    {"protect", do_protect, 5}, {"arm", do_arm, 3},           {"dirty", do_dirty, 6},   {"pin", do_pin, 6},
+    {"unpin", do_unpin, 8},     {"prefault", do_prefault, 5}, {"advise", do_advise, 4}, {"count", do_count, 4},
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
@@ -546,7 +549,8 @@ static void *disturb(void *arg)
 			err = vpager_region_prefault(m->region, &(size_t){off / m->page}, 1);
 			break;
 		}
-		SURE(err == 0 || err == -EBUSY || err == -EACCES || (err == -ENOMEM && (m->kind->flags & VPAGER_REGION_NO_SWAP)),
+		SURE(err == 0 || err == -EBUSY || err == -EACCES ||
+		         (err == -ENOMEM && (m->kind->flags & VPAGER_REGION_NO_SWAP)),
 		     "%s: the other thread gets %d", m->kind->name, err);
 		nap(50);
 	}
@@ -580,7 +584,8 @@ START_TEST(a_region_does_what_the_model_does)
 	static struct model m;
 	pthread_t thread;
 
-	m = (struct model){.kind = &kinds[_i % KINDS], .page = nth_page_size(_i / KINDS % 2 * 2), .disturbed = _i / KINDS / 2, .fd = -1};
+	m = (struct model){
+	    .kind = &kinds[_i % KINDS], .page = nth_page_size(_i / KINDS % 2 * 2), .disturbed = _i / KINDS / 2, .fd = -1};
 	m.dice.state = mixed(seed + (uint64_t)_i);
 	printf("model %d, %s: VPAGER_TEST_SEED=%llu VPAGER_TEST_STEPS=%llu\n", _i, m.kind->name, (unsigned long long)seed,
 	       (unsigned long long)steps);

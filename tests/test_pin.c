@@ -347,8 +347,10 @@ static void *pinner(void *arg)
 
 		if (vpager_region_pin(c->region, at, 1, true) != 0)
 			ck_abort_msg("not pinned");
-		SURE(write(zero[0], &byte, 1) == 1 && read(zero[1], base_of(c->region) + at, 1) == 1, "hidden under a pin: %d", errno);
-		SURE(write(zero[0], base_of(c->region) + at, 1) == 1 && read(zero[1], &byte, 1) == 1, "gone under a pin: %d", errno);
+		SURE(write(zero[0], &byte, 1) == 1 && read(zero[1], base_of(c->region) + at, 1) == 1,
+		     "hidden under a pin: %d", errno);
+		SURE(write(zero[0], base_of(c->region) + at, 1) == 1 && read(zero[1], &byte, 1) == 1, "gone under a pin: %d",
+		     errno);
 		SURE(byte == 'z', "another byte under a pin: %d", byte);
 		if (vpager_region_unpin(c->region, at, 1) != 0)
 			ck_abort_msg("not unpinned");
@@ -404,7 +406,7 @@ static Suite *pin_suite(void)
 	tcase_add_test(all, all_but_8_pages_of_a_limit_may_be_pinned);
 	tcase_add_test(all, the_limit_of_the_process_counts_the_pins_of_all_regions);
 	tcase_add_test(all, pins_hold_while_others_evict_flush_and_watch);
-	tcase_set_timeout(all, 20);
+	tcase_set_timeout(all, 60);
 	suite_add_tcase(suite, all);
 	return suite;
 }

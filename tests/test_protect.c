@@ -40,8 +40,8 @@ static int try_execute(unsigned char *at)
 	return err;
 }
 
-/* Systems may forbid it for memory files altogether: sysctl vm.memfd_noexec, security modules.  ppc64 of old called functions
- * through descriptors, which no copy has. */
+/* Systems may forbid it for memory files altogether: sysctl vm.memfd_noexec, security modules.  ppc64 of old called
+ * functions through descriptors, which no copy has. */
 static bool can_execute_memory_files(void)
 {
 	int fd = (int)syscall(SYS_memfd_create, "probe", 0);
@@ -101,12 +101,14 @@ static void check_page(struct page_with_code *t, unsigned char *at, int prot, en
 
 	if (exec) {
 		got = try_execute(at);
-		SURE(got == (prot & PROT_EXEC ? 0 : -EACCES), "executing gives %d, prot %d, %s", got, prot, condition_name[condition]);
+		SURE(got == (prot & PROT_EXEC ? 0 : -EACCES), "executing gives %d, prot %d, %s", got, prot,
+		     condition_name[condition]);
 	}
 	got = try_load(at + t->page - 1, NULL);
 	SURE(got == (prot ? last : -EACCES), "reading gives %d, prot %d, %s", got, prot, condition_name[condition]);
 	got = try_store(at + t->page / 2, 0xa5, NULL);
-	SURE(got == (prot & PROT_WRITE ? 0 : -EACCES), "writing gives %d, prot %d, %s", got, prot, condition_name[condition]);
+	SURE(got == (prot & PROT_WRITE ? 0 : -EACCES), "writing gives %d, prot %d, %s", got, prot,
+	     condition_name[condition]);
 	if (exec) {
 		got = try_execute(at);
 		SURE(got == (prot & PROT_EXEC ? 0 : -EACCES), "executing later gives %d, prot %d, %s", got, prot,
@@ -292,7 +294,7 @@ static Suite *protect_suite(void)
 	tcase_add_test(all, the_page_that_the_range_ends_in_is_meant_as_a_whole_and_no_other);
 	tcase_add_test(all, a_read_only_region_cannot_be_made_writable);
 	tcase_add_test(all, errors_of_protect);
-	tcase_set_timeout(all, 20);
+	tcase_set_timeout(all, 60);
 	suite_add_tcase(suite, all);
 	return suite;
 }

@@ -92,7 +92,8 @@ END_TEST
 START_TEST(an_object_costs_the_same_whatever_its_size)
 {
 	const uintptr_t tib = (uintptr_t)1 << 40;
-	struct subject huge = {.object = {.base = FIRST_ADDRESS, .span = 16 * tib}}, next = {.object = {.base = FIRST_ADDRESS + 16 * tib, .span = UNIT}};
+	struct subject huge = {.object = {.base = FIRST_ADDRESS, .span = 16 * tib}},
+		       next = {.object = {.base = FIRST_ADDRESS + 16 * tib, .span = UNIT}};
 	struct subject odd = {.object = {.base = FIRST_ADDRESS + 17 * tib + 3 * UNIT, .span = tib + 5 * UNIT}};
 	double start = seconds();
 
@@ -213,7 +214,10 @@ static struct vpager_region *nth_region(size_t i, struct watched *w)
 	if (i % 4 == 0)
 		return REGION(.length = length, .page_bytes = page);
 	*w = (struct watched){.length = length, .context = i % 8 == 1 ? VPAGER_CALL_WORKER : VPAGER_CALL_HANDLER};
-	return REGION_OVER(w, .page_bytes = page, .flags = i % 4 == 2 ? VPAGER_REGION_PRIVATE : i % 4 == 3 ? VPAGER_REGION_READ_ONLY : 0,
+	return REGION_OVER(w, .page_bytes = page,
+	                   .flags = i % 4 == 2   ? VPAGER_REGION_PRIVATE
+	                            : i % 4 == 3 ? VPAGER_REGION_READ_ONLY
+	                                         : 0,
 	                   .resident_limit_bytes = i % 3 ? 0 : 8 * page);
 }
 
@@ -451,12 +455,12 @@ static Suite *scale_suite(void)
 	tcase_add_test(objects, a_hundred_thousand_objects_are_found_and_nothing_else);
 	tcase_add_test(objects, an_object_costs_the_same_whatever_its_size);
 	tcase_add_test(objects, a_found_object_is_alive_while_others_come_and_go);
-	tcase_set_timeout(objects, 20);
+	tcase_set_timeout(objects, 60);
 	suite_add_tcase(suite, objects);
 
 	tcase_add_test(regions, two_thousand_regions_leave_nothing_behind);
 	tcase_add_test(regions, regions_come_and_go_in_many_threads_while_others_fault);
-	tcase_set_timeout(regions, 30);
+	tcase_set_timeout(regions, 60);
 	suite_add_tcase(suite, regions);
 
 	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stores without regions, by what vpager.h and the manual pages say: making them, straight access, copying, references, files
- * whose ends move, and every error of these calls. */
+ * Stores without regions, by what vpager.h and the manual pages say: making them, straight access, copying, references,
+ * files whose ends move, and every error of these calls. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ START_TEST(a_store_needs_a_read_callback_and_known_contexts)
 	ops.read_in = (enum vpager_call_context)2;
 	FAILS(vpager_store_create(&store, &ops, &closes), EINVAL);
 	ops = plain_ops;
-	ops.write_in = (enum vpager_call_context)-1;
+	ops.write_in = (enum vpager_call_context) - 1;
 	FAILS(vpager_store_create(&store, &ops, &closes), EINVAL);
 	FAILS(vpager_store_create(&store, NULL, &closes), EINVAL);
 	FAILS(vpager_store_create(NULL, &plain_ops, &closes), EINVAL);
@@ -264,7 +264,8 @@ END_TEST
 /* What a callback returned, and what becomes of it. */
 static const struct {
 	int returned, error;
-} results[] = {{-EIO, -EIO}, {-ENOSPC, -ENOSPC}, {-4095, -4095}, {1, -EIO}, {4096, -EIO}, {INT32_MAX, -EIO}, {-4096, -EIO}, {INT32_MIN, -EIO}};
+} results[] = {{-EIO, -EIO}, {-ENOSPC, -ENOSPC}, {-4095, -4095}, {1, -EIO},
+               {4096, -EIO}, {INT32_MAX, -EIO},  {-4096, -EIO},  {INT32_MIN, -EIO}};
 #define RESULTS (int)(sizeof results / sizeof *results)
 
 START_TEST(what_is_no_error_value_becomes_eio)
@@ -461,7 +462,8 @@ START_TEST(the_file_store_keeps_its_own_descriptor)
 	ck_assert_uint_eq(byte, pattern(999));
 	vpager_store_unref(store);
 	for (int i = 0; i < 256; i++)
-		ck_assert_msg(fstat(i, &other) < 0 || other.st_ino != ours.st_ino || other.st_dev != ours.st_dev, "left open: %d", i);
+		ck_assert_msg(fstat(i, &other) < 0 || other.st_ino != ours.st_ino || other.st_dev != ours.st_dev,
+		              "left open: %d", i);
 }
 END_TEST
 
@@ -589,7 +591,8 @@ END_TEST
 START_TEST(a_buffer_that_cannot_be_reached_is_the_error_of_the_call)
 {
 	size_t page = page_size();
-	struct watched w = {.length = 4 * page}, under = {.length = 4 * page, .read_result = -EREMOTEIO, .context = VPAGER_CALL_HANDLER};
+	struct watched w = {.length = 4 * page},
+		       under = {.length = 4 * page, .read_result = -EREMOTEIO, .context = VPAGER_CALL_HANDLER};
 	struct vpager_store *store = watched_store(&w);
 	struct vpager_region *region = REGION_OVER(&under, .length = 4 * page);
 	sigset_t mask;
@@ -617,6 +620,7 @@ static Suite *store_suite(void)
 	tcase_add_test(making, close_comes_once_after_the_last_reference);
 	tcase_add_test(making, a_region_holds_its_store_and_its_swap);
 	tcase_add_test(making, a_region_that_is_not_made_holds_nothing);
+	tcase_set_timeout(making, 60);
 	suite_add_tcase(suite, making);
 
 	tcase_add_loop_test(straight, straight_access_runs_in_the_calling_thread_in_any_context, 0, 2);
@@ -633,6 +637,7 @@ static Suite *store_suite(void)
 	tcase_add_test(straight, errors_of_a_copy);
 	tcase_add_test(straight, the_buffer_may_be_managed_memory);
 	tcase_add_test(straight, a_buffer_that_cannot_be_reached_is_the_error_of_the_call);
+	tcase_set_timeout(straight, 60);
 	suite_add_tcase(suite, straight);
 
 	tcase_add_loop_test(file, a_part_of_a_file, 0, 2);
@@ -642,6 +647,7 @@ static Suite *store_suite(void)
 	tcase_add_test(file, errors_of_a_file_store);
 	tcase_add_test(file, no_descriptor_left_for_a_file_store);
 	tcase_add_test(file, a_file_cut_shorter_reads_as_zeros_and_does_not_grow);
+	tcase_set_timeout(file, 60);
 	suite_add_tcase(suite, file);
 	return suite;
 }

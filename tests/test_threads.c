@@ -197,7 +197,7 @@ START_TEST(no_page_is_torn_and_no_write_lost)
 	struct vpager_store *store;
 	struct crowd crowd;
 	struct dice dice = {env_number("VPAGER_TEST_SEED", 1)};
-	double end = seconds() + 1.2;
+	double end = seconds() + 0.8;
 
 	s.owned_by_nobody = !(_i & 2);
 	s.bytes = malloc(SEALED_PAGES * page_size());
@@ -210,16 +210,13 @@ START_TEST(no_page_is_torn_and_no_write_lost)
 	vpager_store_unref(store);
 	s.base = vpager_region_base(s.region);
 	crowd_begin(&crowd, OWNERS + READERS, sealed_thread, &s);
-	while (seconds() < end) {
+	while (seconds() < end || s.looks < 100 || (s.rounds < 100 && !s.owned_by_nobody) || stats_of(s.region).evictions < 100) {
 		disturb(&s, &dice);
 		SURE(stats_of(s.region).resident_bytes <= 48 * page_size(), "over the limit");
 		sched_yield();
 	}
 	s.stop = true;
 	crowd_end(&crowd);
-	SURE(s.looks >= 50, "only %u looks", s.looks);
-	SURE(s.owned_by_nobody || s.rounds >= 50, "only %u rounds", s.rounds);
-	SURE(stats_of(s.region).evictions >= 50, "hardly anything was evicted");
 	OK(vpager_region_destroy(s.region, 0));
 	for (size_t i = 0; i < SEALED_PAGES * SEALED_WORDS; i++)
 		SURE(s.bytes[i] >> 32 == i / SEALED_WORDS + 1, "the store has %#llx", (unsigned long long)s.bytes[i]);
@@ -278,13 +275,17 @@ static void come_and_go(struct comings *c, struct dice *dice)
 	struct watched w = {.length = (1 + roll(dice, 40)) * page_size(), .context = roll(dice, 2)};
 	struct vpager_region *region = REGION_OVER(&w);
 	unsigned char *base = base_of(region);
-	size_t n = 1 + roll(dice, 12);
+	size_t n = roll(dice, 12);
 
 	for (size_t i = 0; i < n; i++) {
 		size_t at = roll(dice, w.length);
 
 		SURE(base[at] == pattern(at), "a new region's byte %zu is %#x", at, base[at]);
 		base[at] = pattern(at);
+	}
+	if (n % 2 == 0) { /* workers are still at it when it ends */
+		w.pause_us = 100;
+		SURE(vpager_region_advise(region, 0, w.length, VPAGER_ADVICE_WILLNEED) == 0, "advise");
 	}
 	SURE(vpager_region_destroy(region, 0) == 0, "destroy");
 	SURE(w.closes == 1, "closed %u times", w.closes);
@@ -318,10 +319,10 @@ START_TEST(regions_come_and_go_while_threads_fault_on_another)
 
 	c.staying = REGION_OVER(&w, .resident_limit_bytes = 64 * page_size());
 	crowd_begin(&crowd, 6, comings_thread, &c);
-	nap(1000000);
+	nap(500000);
+	UNTIL(c.came >= 50 && c.touched >= 500);
 	c.stop = true;
 	crowd_end(&crowd);
-	SURE(c.came >= 30 && c.touched >= 300, "%u came and went, %u bytes were looked at", c.came, c.touched);
 	OK(vpager_region_destroy(c.staying, 0));
 	OK(vpager_shutdown());
 }
@@ -394,11 +395,10 @@ START_TEST(signal_handlers_touch_pages_while_threads_wait_for_theirs)
 	storm.slow = REGION_OVER(&storm.slow_store, .resident_limit_bytes = 64 * page_size());
 	storm.other = REGION_OVER(&storm.other_store, .resident_limit_bytes = 32 * page_size());
 	crowd_begin(&crowd, 3, storm_thread, NULL);
-	for (double end = seconds() + 0.6; seconds() < end; nap(150))
-		OK(pthread_kill(crowd.member[storm.handled % 3].thread, SIGUSR1));
+	for (double end = seconds() + 0.4; seconds() < end || storm.handled < 50 || storm.touched < 50; nap(150))
+		SURE(pthread_kill(crowd.member[storm.handled % 3].thread, SIGUSR1) == 0, "pthread_kill");
 	storm.stop = true;
 	crowd_end(&crowd);
-	SURE(storm.handled >= 20 && storm.touched >= 20, "%u signals, %u bytes", storm.handled, storm.touched);
 	OK(vpager_region_destroy(storm.slow, 0));
 	OK(vpager_region_destroy(storm.other, 0));
 }

@@ -13,6 +13,8 @@
 struct engine {
 	enum vpager_engine id;
 	const char *name;
+	/* Room for the bytes of absent pages, before anything of them is written or shown.  -ENOMEM. */
+	int (*reserve)(struct vpager_region *region, size_t page, size_t n);
 	/* Where the bytes of pages [page, page + n) may be written before anybody sees them.  They read as zeros. */
 	unsigned char *(*frame)(struct vpager_region *region, size_t page);
 	/* The same in one go for bytes that are in memory already, from the first page on: cheaper, since nothing is cleared

@@ -15,6 +15,21 @@
 
 #define ALIAS_WINDOW_PAGES 64u
 
+/* A memory file takes what it needs from the machine's memory.  A file in /dev/shm, its stand-in, has a file system around it
+ * that can be full, which would be found out by SIGBUS at the first touch. */
+static int reserve(struct vpager_region *region, size_t page, size_t n)
+{
+	int64_t at = region->frames_offset + (int64_t)(page << region->page_shift);
+	int err;
+
+	if (!region->frames_limited)
+		return 0;
+	do
+		err = sys_fallocate(region->frames_fd, FALLOC_FL_KEEP_SIZE, at, (int64_t)(n << region->page_shift));
+	while (err == -EINTR);
+	return err == -ENOSPC ? -ENOMEM : err;
+}
+
 static unsigned char *frame(struct vpager_region *region, size_t page)
 {
 	return region->alias + (page << region->page_shift);
@@ -107,6 +122,7 @@ static void abandon(struct vpager_region *region, size_t page, size_t n)
 const struct engine engine_mprotect = {
     .id = VPAGER_ENGINE_MPROTECT,
     .name = "mprotect",
+    .reserve = reserve,
     .frame = frame,
     .put = put,
     .bytes = bytes,

@@ -55,8 +55,9 @@ static int read_run(struct vpager_region *region, size_t page, size_t n)
 	const void *bytes;
 	int err;
 
-	if (!source)
-		return 0; /* fresh frames are zeros */
+	err = region->engine->reserve(region, page, n);
+	if (err || !source)
+		return err; /* fresh frames are zeros */
 	if (len > end - at)
 		len = end - at;
 	bytes = store_bytes(source, offset, len);

@@ -58,6 +58,7 @@ struct vpager_region {
 	int frames_fd; /* the memory file, where this region's bytes are at frames_offset */
 	int64_t frames_offset;
 	size_t frames_bytes;
+	bool frames_limited; /* not by memory alone: room is taken before it is used */
 	unsigned char *alias; /* the whole region a second time, always writable, never seen by the program */
 	void *metadata;
 	size_t metadata_bytes;

@@ -35,6 +35,12 @@
 #ifndef REFUSALS
 #define REFUSALS 0
 #endif
+#ifndef READERS
+#define READERS 0
+#endif
+#ifndef WRITERS
+#define WRITERS 0
+#endif
 #ifndef TURNS
 #define TURNS 1 /* things that each process does */
 #endif
@@ -64,10 +70,12 @@ byte started, finished, working;
 inline choose(page)
 {
 	page = 0;
+#ifndef OWN_PAGES
 	do
 	:: page + 1 < PAGES -> page++
 	:: break
 	od
+#endif
 }
 
 /* One thing after the other; what one leaves in the locals means nothing to the next. */
@@ -76,12 +84,16 @@ inline choose(page)
 	choose(page)
 
 #if READERS + WRITERS > 0
-proctype thread(byte access)
+proctype thread(byte access; byte own)
 {
 	LOCALS;
 
 	do
-	:: each_turn; touch(page, access)
+	:: each_turn;
+#ifdef OWN_PAGES
+	   page = own % PAGES;
+#endif
+	   touch(page, access)
 	:: d_step { turns == 0 -> forget_attempt(); forget_result(); outcome = 0; ticket = 0 }
 	   break
 	od;
@@ -239,10 +251,10 @@ init
 		page_table_init();
 		memory_init();
 #if READERS > 0
-		RUN_ALL(READERS, thread(READ));
+		RUN_ALL(READERS, thread(READ, i));
 #endif
 #if WRITERS > 0
-		RUN_ALL(WRITERS, thread(WRITE));
+		RUN_ALL(WRITERS, thread(WRITE, i + READERS));
 #endif
 #ifdef PINNERS
 		RUN_ALL(PINNERS, pinner());

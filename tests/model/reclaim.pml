@@ -3,13 +3,16 @@
  * lib/core/reclaim.c and vma.c for the model: writing back, giving back, hiding, and room under a limit. */
 
 #define RECLAIM_LOCALS                                                                                                  \
-	int old[RUN];                                                                                                   \
-	byte claimed, closed, result
+	int old[RUN], found, was;                                                                                       \
+	byte claimed, closed, result, as_was
 
 inline forget_result()
 {
 	claimed = 0;
 	closed = 0;
+	found = 0;
+	was = 0;
+	as_was = 0;
 	result = 0
 }
 
@@ -119,17 +122,17 @@ inline reclaim_write(page)
 
 inline reclaim_evict(page)
 {
-	seen = word[page];
+	found = word[page];
 	result = AGAIN;
 	if
-	:: page_state(seen) == PAGE_ABSENT || page_claimed(seen) || page_has(seen, PAGE_DIRTY) || page_pins(seen) > 0 -> skip
+	:: page_state(found) == PAGE_ABSENT || page_claimed(found) || page_has(found, PAGE_DIRTY) || page_pins(found) > 0 -> skip
 	:: else ->
 		gate_enter(in);
 		if
 		:: !in -> skip
 		:: else ->
-			before = seen;
-			page_claim(page, seen, PAGE_EVICTING, ok);
+			was = found;
+			page_claim(page, found, PAGE_EVICTING, ok);
 			if
 			:: ok -> evict(page)
 			:: else -> skip
@@ -150,13 +153,13 @@ inline evict(page)
 		reclaim_return(1)
 	:: else ->
 		result = REFUSED;
-		to = page_state(before);
+		as_was = page_state(was);
 		if
-		:: page_visible(before) -> protect(page, (to == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err)
-		:: else -> to = PAGE_HIDDEN
+		:: page_visible(was) -> protect(page, (as_was == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err)
+		:: else -> as_was = PAGE_HIDDEN
 		fi;
-		to = (err -> PAGE_HIDDEN : to);
-		page_settle(page, to, 0, 0)
+		as_was = (err -> PAGE_HIDDEN : as_was);
+		page_settle(page, as_was, 0, 0)
 	fi;
 	region_settled()
 }
@@ -165,21 +168,21 @@ inline evict(page)
 
 inline hide(page)
 {
-	seen = word[page];
+	found = word[page];
 	if
-	:: !page_visible(seen) || page_pins(seen) > 0 -> skip
+	:: !page_visible(found) || page_pins(found) > 0 -> skip
 	:: else ->
 		gate_enter(in);
 		if
 		:: !in -> skip
 		:: else ->
-			before = seen;
-			page_claim(page, seen, PAGE_CHANGING, ok);
+			was = found;
+			page_claim(page, found, PAGE_CHANGING, ok);
 			if
 			:: ok ->
 				protect(page, MMU_NONE, err);
-				to = (err -> page_state(before) : PAGE_HIDDEN);
-				page_settle(page, to, 0, 0);
+				as_was = (err -> page_state(was) : PAGE_HIDDEN);
+				page_settle(page, as_was, 0, 0);
 				region_settled()
 			:: else -> skip
 			fi;

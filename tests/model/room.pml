@@ -97,7 +97,9 @@ inline reclaim_room(n)
 	if
 	:: asked && room != ROOM_BUSY -> wait_forget(ON_ROOM)
 	:: else -> skip
-	fi
+	fi;
+	skip; /* no jump into a d_step */
+	d_step { vseen = 0; here = 0; held = 0; victim = 0; busy = false; spared = false; went = false; asked = false; forget_result() }
 }
 
 inline check_room_quiet()
