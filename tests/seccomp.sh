@@ -58,22 +58,23 @@ pages_are /dev/shm/ -d memfd_create=ENOSYS
 
 # ---- same tests, same results ----
 
-# closing PROGRAM LAUNCHER-OPTION...: the closing line of a test under the launcher; without an option, without it.
+# closing FILE PROGRAM LAUNCHER-OPTION...: FILE gets the closing line of a test under the launcher; without an option, of the
+# test alone.
 closing() {
-	program=$1
-	shift
+	file=$1
+	program=$2
+	shift 2
 	run ${1:+"$launcher"} "$@" "tests/$program" >"$tmp/log" 2>&1 </dev/null || {
 		cat "$tmp/log"
 		fail "$program fails under: ${*:-nothing}"
 	}
-	grep '^[0-9]*%: ' "$tmp/log" || fail "$program has no closing line"
+	grep '^[0-9]*%: ' "$tmp/log" >"$file" || fail "$program has no closing line"
 }
 
 for program in test_region test_pin test_fork test_threads; do
-	[ -x "tests/$program" ] || continue
-	closing "$program" >"$tmp/free"
+	closing "$tmp/free" "$program"
 	for denied in userfaultfd=ENOSYS memfd_create=EPERM; do
-		closing "$program" -d "$denied" >"$tmp/denied"
+		closing "$tmp/denied" "$program" -d "$denied"
 		same "$tmp/free" "$tmp/denied" "$program: not the same with $denied"
 	done
 	echo "$program: $(cat "$tmp/free"), denied or not"

@@ -5,6 +5,7 @@
  * seen. */
 #include "crowd.h"
 #include "skip.h"
+#include <malloc.h>
 
 /* ---- an allocator that counts, and gives nothing back ---- */
 

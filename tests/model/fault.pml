@@ -59,7 +59,7 @@ inline show_page(page, access)
 			:: else -> settle_shown(page, to)
 			fi;
 			gate_leave();
-			region_settled()
+			region_settled(page)
 		fi
 	fi
 }
@@ -121,7 +121,7 @@ inline settle_filled(page, n, as, shown)
 		i++
 	:: else -> break
 	od;
-	region_settled()
+	region_settled(page)
 }
 
 inline fill_with_room(page)
@@ -130,7 +130,7 @@ inline fill_with_room(page)
 	if
 	:: err && n > 1 ->
 		/* what was only read ahead is absent again; the page that is wanted is read alone */
-		reclaim_return(n - 1);
+		reclaim_return(page, n - 1);
 		settle_absent(page, 1, n);
 		n = 1;
 		REACHED(read alone);
@@ -139,7 +139,7 @@ inline fill_with_room(page)
 	fi;
 	if
 	:: err ->
-		reclaim_return(1);
+		reclaim_return(page, 1);
 		page_settle_failed(page);
 		outcome = FAILED
 	:: else ->
@@ -161,19 +161,18 @@ inline fill_with_room(page)
 
 inline fill_run(page)
 {
-	reclaim_room(n);
+	reclaim_room(page, n);
 	if
 	:: room != ROOM_MADE && n > 1 ->
 		settle_absent(page, 1, n);
 		n = 1;
-		reclaim_room(1)
+		reclaim_room(page, 1)
 	:: else -> skip
 	fi;
 	if
 	:: room == ROOM_BUSY ->
-		settle_absent(page, 0, 1);
 		outcome = WAIT;
-		ticket = ON_ROOM
+		settle_absent(page, 0, 1)
 	:: room == ROOM_NONE ->
 		page_settle_failed(page);
 		outcome = FAILED
@@ -226,9 +225,9 @@ inline wait_for_room()
 #ifdef LIMITED
 	if
 	:: waited ->
-		reclaim_room(1);
+		reclaim_room(page, 1);
 		if
-		:: room == ROOM_MADE -> reclaim_return(1)
+		:: room == ROOM_MADE -> reclaim_return(page, 1)
 		:: else -> skip
 		fi
 	:: else -> skip
@@ -257,7 +256,7 @@ inline fill_absent(page, access)
 #endif
 		:: else -> skip
 		fi
-	:: else -> outcome = WAIT; ticket = ON_ROOM
+	:: else -> outcome = WAIT
 	fi
 }
 

@@ -155,7 +155,7 @@ inline fetch(page, err)
 		assert(residence[page] == 0); /* once per residence */
 		residence[page] = 1;
 		in_use++;
-		assert(in_use <= LIMIT);
+		assert(in_use <= MOST_IN_USE);
 		frame[page].low = source_low(page)
 	}
 	if

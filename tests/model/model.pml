@@ -23,6 +23,14 @@
 #else
 #define LIMITED
 #endif
+#ifndef REGIONS
+#define REGIONS 1
+#endif
+#ifndef TOTAL
+#define TOTAL (REGIONS * LIMIT)
+#endif
+#define MOST_IN_USE TOTAL
+#define REGION(page) ((page) * REGIONS / PAGES)
 #ifndef AHEAD
 #define AHEAD 1 /* pages of one fill, at most */
 #endif

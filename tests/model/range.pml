@@ -140,7 +140,7 @@ inline arm_page(page)
 		fi
 	fi;
 	gate_leave();
-	region_settled()
+	region_settled(page)
 }
 
 /* ---- fork ---- */
@@ -248,7 +248,7 @@ inline fork_region()
 		forget_attempt()
 	}
 	gate_open();
-	region_settled()
+	region_settled(page)
 }
 
 #endif

@@ -88,7 +88,7 @@ inline reclaim_write(page)
 		if
 		:: closed < claimed ->
 			REACHED(write-back refused);
-			region_settled()
+			region_settled(page)
 		:: else -> skip
 		fi
 	fi;
@@ -104,7 +104,7 @@ inline reclaim_write(page)
 		:: i < closed -> settle_written(page + i, old[i], result == 0); i++
 		:: else -> break
 		od;
-		region_settled()
+		region_settled(page)
 	:: closed == 0 && claimed > 0 -> result = REFUSED
 	:: closed == 0 && claimed == 0 -> skip
 	fi;
@@ -150,7 +150,7 @@ inline evict(page)
 	:: !err ->
 		result = 0;
 		page_settle(page, PAGE_ABSENT, 0, PAGE_ACCESSED);
-		reclaim_return(1)
+		reclaim_return(page, 1)
 	:: else ->
 		result = REFUSED;
 		as_was = page_state(was);
@@ -161,7 +161,7 @@ inline evict(page)
 		as_was = (err -> PAGE_HIDDEN : as_was);
 		page_settle(page, as_was, 0, 0)
 	fi;
-	region_settled()
+	region_settled(page)
 }
 
 /* ---- hiding ---- */
@@ -183,7 +183,7 @@ inline hide(page)
 				protect(page, MMU_NONE, err);
 				as_was = (err -> page_state(was) : PAGE_HIDDEN);
 				page_settle(page, as_was, 0, 0);
-				region_settled()
+				region_settled(page)
 			:: else -> skip
 			fi;
 			gate_leave()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The resident limit, in lib/core/reclaim.c, for the model: room for n pages more, the evictor's sweep, and sleeping until
- * somebody's page settles.  Without LIMITED there is always room, and nobody waits for it. */
+ * The resident limits, in lib/core/reclaim.c, for the model: room for n pages more, the evictor's sweep, and sleeping until
+ * somebody's page settles.  LIMIT is each region's, TOTAL all regions'.  Without LIMIT there is always room, and nobody
+ * waits for it. */
 
 #define ROOM_MADE 0
 #define ROOM_BUSY 1
@@ -9,25 +10,45 @@
 
 #ifdef LIMITED
 
-byte residency;    /* pages that have room, or are about to give it back */
-bool room_waiters; /* somebody sleeps, or is about to, until a page settles */
+/* A residency: a region's, or that of all together. */
+#define ALL       REGIONS
+#define NOT_ASKED 255
 
-inline region_settled()
+byte residency[REGIONS + 1];    /* pages that have room, or are about to give it back */
+bool room_waiters[REGIONS + 1]; /* somebody sleeps, or is about to, until a page settles */
+
+inline wake_waiters(which)
 {
 	if
-	:: d_step { room_waiters -> room_waiters = false }
-	   wait_wake(ON_ROOM)
+	:: d_step { room_waiters[which] -> room_waiters[which] = false }
+	   wait_wake(ON_ROOM(which))
 	:: else -> skip
 	fi
 }
 
-inline reclaim_return(n)
+inline region_settled(page)
 {
-	d_step { assert(residency >= (n)); residency = residency - (n) }
-	region_settled()
+	wake_waiters(REGION(page));
+#if REGIONS > 1
+	wake_waiters(ALL)
+#endif
 }
 
-/* went: a page's room is free.  One round over the region. */
+inline residency_return(which, n)
+{
+	d_step { assert(residency[which] >= (n)); residency[which] = residency[which] - (n) }
+}
+
+inline reclaim_return(page, n)
+{
+	residency_return(REGION(page), n);
+#if REGIONS > 1
+	residency_return(ALL, n);
+#endif
+	region_settled(page)
+}
+
+/* went: its room is free. */
 inline try_page(victim)
 {
 	vseen = word[victim];
@@ -67,59 +88,142 @@ inline try_page(victim)
 	fi
 }
 
-inline sweep_round()
+/* Evicts one page of a region, if it can: room. */
+inline sweep(which)
 {
-	d_step { here = 0; busy = false; spared = false; went = false; victim = 0; held = residency }
 	do
-	:: victim < PAGES && !went -> try_page(victim); victim++
-	:: else -> break
+	:: d_step { here = 0; busy = false; spared = false; went = false; victim = 0; held = residency[which] }
+	   do
+	   :: victim < PAGES && !went ->
+		if
+		:: REGION(victim) == which -> try_page(victim)
+		:: else -> skip
+		fi;
+		victim++
+	   :: else -> break
+	   od;
+	   if
+	   :: went -> room = ROOM_MADE; break
+	   :: !went && spared -> skip /* each that is spared again was shown meanwhile: somebody got on */
+	   :: else -> room = (busy || held > here -> ROOM_BUSY : ROOM_NONE); break
+	   fi
 	od
 }
 
-inline reclaim_room(n)
+/* Evicts one page of any region, the others first. */
+inline sweep_all(mine)
 {
-	asked = false;
-	do
-	:: d_step { residency + n <= LIMIT -> residency = residency + n; room = ROOM_MADE }
-	   break
+#if REGIONS > 1
+	sweep(1 - (mine));
+	if
+	:: room == ROOM_MADE -> skip
 	:: else ->
-		sweep_round();
-		room = (busy || held > here -> ROOM_BUSY : ROOM_NONE);
+		worst = room;
+		sweep(mine);
+		room = (room == ROOM_NONE -> worst : room)
+	fi
+#endif
+}
+
+inline residency_take(which, limit, n, ok)
+{
+	d_step {
+		ok = residency[which] + n <= limit;
+		residency[which] = (ok -> residency[which] + n : residency[which])
+	}
+}
+
+/* room, and crowded: which limit was in the way */
+inline make_room(page, n)
+{
+	do
+	:: crowded = REGION(page);
+	   residency_take(REGION(page), LIMIT, n, ok);
+	   if
+	   :: !ok -> sweep(REGION(page))
+	   :: else ->
+#if REGIONS > 1
+		residency_take(ALL, TOTAL, n, ok);
 		if
-		:: went || spared -> skip
-		:: !(went || spared) && room == ROOM_BUSY && !asked ->
-			wait_prepare(ON_ROOM);
-			room_waiters = true;
-			asked = true
-		:: else -> break
+		:: ok -> room = ROOM_MADE; break
+		:: else ->
+			residency_return(REGION(page), n);
+			crowded = ALL;
+			sweep_all(REGION(page))
 		fi
+#else
+		room = ROOM_MADE;
+		break
+#endif
+	   fi;
+	   if
+	   :: room == ROOM_MADE -> skip
+	   :: else -> break
+	   fi
+	od
+}
+
+/* The flag is up before the second look, and a settler looks at the flag after it settled. */
+inline reclaim_room(page, n)
+{
+	asked = NOT_ASKED;
+	do
+	:: make_room(page, n);
+	   if
+	   :: room == ROOM_BUSY && crowded != asked ->
+		if
+		:: asked != NOT_ASKED -> wait_forget(ON_ROOM(asked))
+		:: else -> skip
+		fi;
+		asked = crowded;
+		wait_prepare(ON_ROOM(asked));
+		room_waiters[asked] = true
+	   :: else -> break
+	   fi
 	od;
 	if
-	:: asked && room != ROOM_BUSY -> wait_forget(ON_ROOM)
+	:: asked != NOT_ASKED && room != ROOM_BUSY -> wait_forget(ON_ROOM(asked))
 	:: else -> skip
 	fi;
 	skip; /* no jump into a d_step */
-	d_step { vseen = 0; here = 0; held = 0; victim = 0; busy = false; spared = false; went = false; asked = false; forget_result() }
+	d_step {
+		ticket = (room == ROOM_BUSY -> ON_ROOM(asked) : 0);
+		vseen = 0;
+		here = 0;
+		held = 0;
+		victim = 0;
+		crowded = 0;
+		worst = 0;
+		asked = 0;
+		busy = false;
+		spared = false;
+		went = false;
+		forget_result()
+	}
 }
 
 inline check_room_quiet()
 {
-	assert(residency == in_use)
+#if REGIONS > 1
+	assert(residency[ALL] == in_use && residency[0] + residency[1] == in_use)
+#else
+	assert(residency[0] == in_use)
+#endif
 }
 
 #define SHOWN PAGE_ACCESSED
 #define ROOM_LOCALS                                                                                                     \
 	int vseen;                                                                                                      \
-	byte room, here, held, victim;                                                                                  \
-	bool busy, spared, went, asked
+	byte room, here, held, victim, crowded, asked, worst;                                                              \
+	bool busy, spared, went
 
 #else
 
-#define check_room_quiet() skip
-#define region_settled()   skip
-#define reclaim_return(n) skip
-#define reclaim_room(n)   room = ROOM_MADE
-#define SHOWN             0 /* a hint to the sweep */
-#define ROOM_LOCALS       byte room
+#define check_room_quiet()        skip
+#define region_settled(page)      skip
+#define reclaim_return(page, n)   skip
+#define reclaim_room(page, n)     room = ROOM_MADE
+#define SHOWN                     0 /* a hint to the sweep */
+#define ROOM_LOCALS               byte room
 
 #endif

@@ -7,10 +7,10 @@
 #define ON_PAGE(page) (page)
 #define ON_GATE       PAGES       /* until it opens */
 #define ON_DRAIN      (PAGES + 1) /* the closer, until the holders are out */
-#define ON_ROOM       (PAGES + 2)
-#define ON_SPACE      (PAGES + 3) /* in the queue of requests */
+#define ON_SPACE      (PAGES + 2) /* in the queue of requests */
+#define ON_ROOM(r)    (PAGES + 3 + (r))
 
-byte fresh[PAGES + 4]; /* of each thing: a bit for each process whose ticket is as good as new */
+byte fresh[PAGES + 4 + REGIONS]; /* of each thing: a bit for each process whose ticket is as good as new */
 
 #ifdef SPURIOUS
 byte spurious = SPURIOUS;
