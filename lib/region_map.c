@@ -62,7 +62,7 @@ int region_map(struct vpager_region *region, void *address, bool covered)
 	int flags = MAP_SHARED | MAP_NORESERVE | (covered ? MAP_FIXED : MAP_FIXED_NOREPLACE);
 	size_t span = region->object.span;
 	struct extent extent;
-	void *base, *alias;
+	void *base = NULL, *alias;
 	int err = space_alloc(SPACE_MEMORY, span, &extent);
 
 	if (err)

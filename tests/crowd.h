@@ -10,7 +10,23 @@
 #include <linux/futex.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include "paging.h"
+
+/* What the sanitizers ask a program for.  No signal stacks of theirs, which are small, and which they unmap whatever is there in
+ * the end; who is to die of a signal does; tests end without giving everything back; children have threads. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "use_sigaltstack=0:handle_segv=0:handle_sigbus=0:handle_abort=0:detect_leaks=0";
+}
+
+const char *__tsan_default_options(void)
+{
+	return "use_sigaltstack=0:handle_segv=0:handle_sigbus=0:handle_abort=0:die_after_fork=0:report_thread_leaks=0";
+}
 
 #define CROWD_MOST 64
 
@@ -99,7 +115,7 @@ static inline void token_take(struct tokens *tokens)
 
 		if (left == 0)
 			syscall(SYS_futex, &tokens->left, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-		else if (__atomic_compare_exchange_n(&tokens->left, &left, left - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		else if (atomic_compare_exchange_strong(&tokens->left, &left, left - 1))
 			return;
 	}
 }

@@ -56,6 +56,42 @@ pages_are /memfd:vpager
 pages_are /dev/shm/ -d memfd_create=EPERM
 pages_are /dev/shm/ -d memfd_create=ENOSYS
 
+# ---- a small /dev/shm, as containers have, that gets full: an error at the access, and life goes on ----
+
+cat >"$tmp/full.c" <<'END'
+#include <errno.h>
+#include <stdio.h>
+#include <vpager.h>
+
+#define LENGTH ((size_t)8 << 20)
+
+static void write_all(void *arg)
+{
+	for (volatile char *p = arg, *end = p + LENGTH; p < end; p += 4096)
+		*p = 1;
+}
+
+int main(void)
+{
+	struct vpager_region_options options = {.size = sizeof options, .length = LENGTH};
+	struct vpager_region *region;
+	int err = vpager_region_create(&region, &options);
+
+	if (err == 0)
+		err = vpager_try(write_all, vpager_region_base(region), NULL);
+	printf("%s\n", err == -ENOMEM ? "no memory" : err ? "another error" : "all written");
+	return err == -ENOMEM ? vpager_region_destroy(region, VPAGER_DESTROY_DISCARD) != 0 : 1;
+}
+END
+$CC $CFLAGS -I"$top_srcdir/include" "$tmp/full.c" $LDFLAGS -Llib/.libs -lvpager $LIBS -o "$tmp/full" || fail "no program"
+in_small_shm="mount -t tmpfs -o size=1m none /dev/shm"
+if unshare -m sh -c "$in_small_shm" 2>"$tmp/err"; then
+	run unshare -m sh -c "$in_small_shm"' && exec "$@"' sh "$launcher" -d memfd_create "$tmp/full" >"$tmp/out" ||
+		fail "with a full /dev/shm: $(cat "$tmp/out")"
+else
+	echo "a full /dev/shm is not tried: $(cat "$tmp/err")"
+fi
+
 # ---- same tests, same results ----
 
 # closing FILE PROGRAM LAUNCHER-OPTION...: FILE gets the closing line of a test under the launcher; without an option, of the

@@ -4,11 +4,8 @@
  * whatever a program may ask for; signal handlers touch pages; regions come and go; stores fail, are slow, and touch other
  * regions; and now and then a child is forked and looks at its copy.  It ends with "no failure", or by abort(3) with a word. */
 #include <limits.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdarg.h>
-#include "paging.h"
+#include "crowd.h"
 
 #define THREADS 6
 #define PAGES 120 /* of each region; page p belongs to thread p % THREADS */
@@ -381,17 +378,20 @@ static void *thread_main(void *arg)
 {
 	int nr = (int)(intptr_t)arg;
 	struct dice dice = {mixed(seed + (uint64_t)nr)};
-	stack_t stack = {.ss_size = (size_t)256 << 10};
+	stack_t stack = {.ss_size = (size_t)256 << 10}, old;
 
 	handler_dice.state = mixed(dice.state);
 	if (nr % 2) {
 		stack.ss_sp = malloc(stack.ss_size);
-		MUST(stack.ss_sp && sigaltstack(&stack, NULL) == 0, "sigaltstack");
+		MUST(stack.ss_sp && sigaltstack(&stack, &old) == 0, "sigaltstack");
 	}
 	while (!stop) {
 		step(nr, &dice);
 		steps[nr]++;
 	}
+	if (nr % 2)
+		sigaltstack(&old, NULL);
+	free(stack.ss_sp);
 	return NULL;
 }
 

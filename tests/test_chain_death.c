@@ -115,13 +115,11 @@ static void dfl_memory_failure_elsewhere(void)
 	syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), SIGBUS, &si);
 }
 
-static volatile char *eaten;
-
 static __attribute__((noinline)) int eat_stack(int depth)
 {
 	volatile char room[512];
 
-	eaten = room;
+	__asm__ volatile("" : : "r"(room) : "memory"); /* it is really there */
 	room[0] = (char)depth;
 	return depth < 0 ? 0 : eat_stack(depth + 1) + room[0];
 }

@@ -140,10 +140,8 @@ START_TEST(a_chain_is_longer_than_there_are_standing_workers)
 }
 END_TEST
 
-/* On the ordinary stack: one inside the other, they need some KiB each, and a checker may have given the thread a small one. */
 START_TEST(a_chain_in_the_faulting_thread)
 {
-	OK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL));
 	linked_make(&a, VPAGER_CALL_HANDLER, 20);
 	chain_up(&a, 20);
 	ck_assert_int_eq(try_load(a.base, NULL), pattern(0));

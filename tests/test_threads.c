@@ -359,19 +359,18 @@ static void storm_thread(int nr, void *arg)
 {
 	struct dice dice = {(uint64_t)nr << 40};
 	const unsigned char *slow = base_of(storm.slow);
-	stack_t stack = {.ss_sp = malloc(256 << 10), .ss_size = 256 << 10};
+	stack_t stack = {.ss_sp = malloc(256 << 10), .ss_size = 256 << 10}, old;
 
 	(void)arg;
 	storm_dice.state = (uint64_t)nr << 20;
-	SURE(sigaltstack(&stack, NULL) == 0, "sigaltstack");
+	SURE(sigaltstack(&stack, &old) == 0, "sigaltstack");
 	while (!storm.stop) {
 		size_t at = roll(&dice, storm.slow_store.length);
 
 		SURE(slow[at] == pattern(at), "byte %zu", at);
 		storm.touched++;
 	}
-	stack.ss_flags = SS_DISABLE;
-	sigaltstack(&stack, NULL);
+	SURE(sigaltstack(&old, NULL) == 0, "sigaltstack");
 	free(stack.ss_sp);
 }
 
