@@ -161,6 +161,8 @@ static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool uns
 		fault->reason = VPAGER_FAULT_PROTECTION_VIOLATION;
 	} else if (!page_visible(word)) {
 		fault->reason = VPAGER_FAULT_NOT_PRESENT;
+	} else if (fault->access == VPAGER_ACCESS_WRITE && page_state(word) == PAGE_READABLE) {
+		fault->reason = VPAGER_FAULT_WRITE_TO_READ_ONLY; /* whatever the CPU's status says, or an emulator leaves out */
 	} else if (fault->access == VPAGER_ACCESS_UNKNOWN && unsure && page_state(word) == PAGE_READABLE) {
 		fault->access = VPAGER_ACCESS_WRITE;
 		fault->evidence = VPAGER_EVIDENCE_PAGE_STATE;
