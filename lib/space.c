@@ -71,20 +71,29 @@ static int open_swap(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_memory(int64_t most, bool *limited)
+/* A memory file; where a container forbids it, a file in memory by another name, and at last one on disk.  *most: how long it
+ * may be, which is the file system's to say. */
+static int open_memory(int64_t *most, bool *limited)
 {
 	int fd = memfd_create("vpager", MFD_CLOEXEC);
+	int err;
 
-	*limited = fd < 0 && (errno == ENOSYS || errno == EPERM); /* forbidden by a container */
+	*limited = fd < 0 && (errno == ENOSYS || errno == EPERM);
 	if (*limited)
 		fd = open_unlinked("/dev/shm");
-	if (fd >= 0 && ftruncate(fd, most) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
+	if (*limited && fd < 0)
+		fd = open_swap();
+	if (fd < 0)
+		return *limited ? fd : -errno;
+	while (ftruncate(fd, *most) < 0) {
+		err = -errno;
+		*most = *most / 2 & -ALIGNMENT;
+		if (err != -EFBIG || *most == 0) {
+			close(fd);
+			return err;
+		}
 	}
-	return fd < 0 ? -errno : fd;
+	return fd;
 }
 
 static int add_file(enum space_kind kind, struct file **out)
@@ -96,7 +105,7 @@ static int add_file(enum space_kind kind, struct file **out)
 		return -ENOMEM;
 	file->kind = kind;
 	file->most = largest_file();
-	fd = kind == SPACE_MEMORY ? open_memory(file->most, &file->limited) : open_swap();
+	fd = kind == SPACE_MEMORY ? open_memory(&file->most, &file->limited) : open_swap();
 	if (fd < 0) {
 		free(file);
 		return fd;
@@ -157,6 +166,8 @@ int space_alloc(enum space_kind kind, size_t bytes, struct extent *out)
 		if (err)
 			return err;
 		offset = take(file, len);
+		if (offset < 0)
+			return -EFBIG; /* than the file system allows */
 	}
 	*out = (struct extent){file->fd, offset, (size_t)len, file->limited};
 	return 0;
