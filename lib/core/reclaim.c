@@ -409,6 +409,9 @@ static enum room make_room(struct vpager_region *region, size_t bytes, enum vpag
 			if (residency_take(&residency_total, bytes))
 				return ROOM_MADE;
 			residency_return(&region->residency, bytes);
+			/* Who saw that room held sleeps for it.  Only those: to wake who waits for the total would wake ourselves. */
+			atomic_thread_fence(memory_order_seq_cst);
+			wake_waiters(&region->residency);
 			*full = &residency_total;
 			room = sweep_all(region, may_run);
 		} else {
