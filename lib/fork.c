@@ -77,6 +77,9 @@ static int hide_all(struct vpager_region *region)
 			continue;
 		err = hide_run(region, first, page);
 		first = page + 1;
+		/* Pinned when its write-back began and not any more: others can write to it, and only its claimant may close it. */
+		if (!err && (seen & PAGE_OPEN) && !page_pins(seen))
+			err = -EAGAIN;
 	}
 	return err ? err : hide_run(region, first, table->pages);
 }

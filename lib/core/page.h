@@ -47,6 +47,7 @@ enum page_state {
 #define PAGE_DENY_WRITE (1u << 10)
 #define PAGE_EXECUTABLE (1u << 11)
 #define PAGE_FAILED (1u << 12)    /* ABSENT: the last fill failed, its errno is in the pin bits */
+#define PAGE_OPEN (1u << 13)      /* WRITING: it was pinned when that began, and can still be written to */
 #define PAGE_PIN_SHIFT 16         /* pins (present), or errno (PAGE_FAILED) */
 #define PAGE_PINS_MAX 0xffffu
 #define PAGE_PINS (PAGE_PINS_MAX << PAGE_PIN_SHIFT)

@@ -102,6 +102,8 @@ static size_t close_run(struct vpager_region *region, size_t page, size_t n, uin
 		uint32_t first = before[closed];
 
 		if (page_state(first) != PAGE_WRITABLE || stays_open(first)) {
+			if (stays_open(first))
+				page_flags(&region->table.word[page + closed], PAGE_OPEN, 0); /* claimed by us, inside the gate */
 			closed++;
 			continue;
 		}
@@ -115,7 +117,7 @@ static size_t close_run(struct vpager_region *region, size_t page, size_t n, uin
 			before[closed] = (before[closed] & ~PAGE_STATE) | PAGE_READABLE;
 	}
 	for (size_t i = closed; i < n; i++)
-		page_settle(&region->table, page + i, page_state(before[i]), 0, 0);
+		page_settle(&region->table, page + i, page_state(before[i]), 0, PAGE_OPEN);
 	return closed;
 }
 
@@ -124,7 +126,7 @@ static void settle_written(struct vpager_region *region, size_t page, uint32_t b
 	enum page_state state = page_state(before);
 
 	if (!written || state == PAGE_WRITABLE) { /* a pinned page may be written to at this moment: it stays dirty */
-		page_settle(&region->table, page, state, 0, 0);
+		page_settle(&region->table, page, state, 0, PAGE_OPEN);
 		return;
 	}
 	atomic_fetch_sub_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
