@@ -232,7 +232,6 @@ static void drop_parents(const struct vpager_region *region, struct parents *par
 /* The parent's mappings are not here, so nothing is unmapped. */
 static void cover(struct vpager_region *region)
 {
-	region->alias = NULL;
 	if (region_cover(region) == 0)
 		return;
 	/* an earlier child handler of the program has mapped something there: it is not ours any more */
@@ -285,6 +284,7 @@ static void in_child(void)
 			region_abandon(region);
 		if (atomic_load_explicit(&region->life, memory_order_relaxed) != REGION_LIVE)
 			continue;
+		region_leave(region);
 		cover(region);
 		atomic_store_explicit(&region->vmas, 0, memory_order_relaxed); /* of the parent's mappings none is here */
 		if (!(region->flags & VPAGER_REGION_FORK))

@@ -99,6 +99,17 @@ void region_unmap(struct vpager_region *region)
 		                                          .len = region->frames_bytes});
 }
 
+/* Emulators of other CPUs take every madvise for a hint that need not be followed (qemu-user, to version 11 at least), and such
+ * a child has the parent's mappings, shared and as visible as they were.  Who takes advice that does not exist is one. */
+void region_leave(struct vpager_region *region)
+{
+	if (madvise((void *)region->object.base, system_page_bytes(), -1) == 0) {
+		munmap((void *)region->object.base, region->object.span);
+		munmap(region->alias, region->object.span);
+	}
+	region->alias = NULL;
+}
+
 int region_cover(struct vpager_region *region)
 {
 	void *base;

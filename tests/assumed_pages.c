@@ -87,11 +87,18 @@ static size_t whole(size_t len)
 
 void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset)
 {
+	void *got;
+
 	sure_of_pages("mmap", (uint64_t)offset, 0);
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		return map_at_multiple(whole(len), prot, flags, fd, offset);
 	sure_of_pages("mmap MAP_FIXED", (uintptr_t)address, 0);
-	return __real_mmap(address, whole(len), prot, flags, fd, offset);
+	got = __real_mmap(address, whole(len), prot, flags, fd, offset);
+	if (got == MAP_FAILED || got == address)
+		return got;
+	__real_munmap(got, whole(len)); /* somebody who does not know MAP_FIXED_NOREPLACE, and smaller pages */
+	errno = EEXIST;
+	return MAP_FAILED;
 }
 
 void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset)

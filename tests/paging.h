@@ -116,12 +116,12 @@ struct watched {
 	/* Values that the callbacks return in place of 0; those of read and write only where the call touches [bad_from,
 	 * bad_to), which is everything when bad_to is 0. */
 	_Atomic(int) read_result, write_result, flush_result, length_result;
-	_Atomic(uint64_t) bad_from, bad_to;
+	_Atomic(size_t) bad_from, bad_to;
 	_Atomic(int) pause_us; /* in the middle of a read's bytes */
 	_Atomic(bool) hold;    /* reads wait until it is put down */
 	/* What was asked. */
 	_Atomic(unsigned int) reads, writes, flushes, lengths, closes, beyond;
-	_Atomic(uint64_t) read_bytes, written_end;
+	_Atomic(size_t) read_bytes, written_end;
 	_Atomic(unsigned int) inside, overlaps; /* callbacks at the same time, at most */
 	_Atomic(pid_t) read_thread, write_thread;
 	_Atomic(unsigned int) unflushed; /* writes since the last flush */
@@ -145,6 +145,7 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	w->read_thread = thread_id();
 	while (w->hold)
 		nap(500);
+	errno = ENOTTY; /* store code need not keep it */
 	memset(buf, 0xee, len); /* what a failed read leaves behind is nobody's to see */
 	if (w->read_result && watched_bad(w, offset, len)) {
 		w->inside--;
@@ -172,7 +173,7 @@ static inline int watched_write(void *ctx, uint64_t offset, const void *buf, siz
 		return -ENXIO;
 	}
 	if (offset + len > w->written_end)
-		w->written_end = offset + len;
+		w->written_end = (size_t)offset + len;
 	if (w->write_result && watched_bad(w, offset, len))
 		return w->write_result;
 	w->unflushed++;

@@ -39,7 +39,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void give_up(int line, co
 struct owned {
 	const char *name;
 	struct vpager_region *region;
-	volatile uint64_t *words;
+	_Atomic(uint64_t) *words;
 	uint64_t *stored; /* NULL: no store */
 	_Atomic(uint32_t) written[PAGES];
 	bool forks, shared;
@@ -65,7 +65,7 @@ static uint64_t seal(const struct owned *o, size_t page, uint32_t seq)
 	return (uint64_t)((size_t)(o - owned) * PAGES + page + 1) << 32 | seq;
 }
 
-static volatile uint64_t *page_words(const struct owned *o, size_t page)
+static _Atomic(uint64_t) *page_words(const struct owned *o, size_t page)
 {
 	return o->words + page * words_per_page;
 }
@@ -190,7 +190,7 @@ static void set_up(void)
 
 static void sure_page(const struct owned *o, size_t page, uint32_t seq)
 {
-	volatile uint64_t *word = page_words(o, page);
+	_Atomic(uint64_t) *word = page_words(o, page);
 
 	for (size_t i = 0; i < words_per_page; i++) {
 		uint64_t seen = word[i];
@@ -202,7 +202,7 @@ static void sure_page(const struct owned *o, size_t page, uint32_t seq)
 
 static void write_page(struct owned *o, size_t page)
 {
-	volatile uint64_t *word = page_words(o, page);
+	_Atomic(uint64_t) *word = page_words(o, page);
 	uint32_t seq = o->written[page];
 
 	sure_page(o, page, seq);
@@ -214,7 +214,7 @@ static void write_page(struct owned *o, size_t page)
 /* Of another thread: the front words may be newer than the rest, by what was written while we look. */
 static void look_at(const struct owned *o, size_t page)
 {
-	volatile uint64_t *word = page_words(o, page);
+	_Atomic(uint64_t) *word = page_words(o, page);
 	uint32_t least = o->written[page] ? o->written[page] - 1 : 0;
 
 	for (size_t i = 0; i < words_per_page; i++) {
@@ -400,7 +400,7 @@ static void *thread_main(void *arg)
 /* A page that was being written is new in front and old behind, and one step apart. */
 static void sure_cut(const struct owned *o, size_t page)
 {
-	volatile uint64_t *word = page_words(o, page);
+	_Atomic(uint64_t) *word = page_words(o, page);
 	uint64_t first = word[0], last = first;
 
 	MUST(first >> 32 == seal(o, page, 0) >> 32, "in the child: %s, page %zu: %#llx", o->name, page, (unsigned long long)first);
@@ -538,6 +538,7 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &action, NULL);
 	action.sa_flags |= SA_NODEFER;
 	sigaction(SIGUSR2, &action, NULL);
+	alarm((unsigned int)for_seconds + 4 * STUCK_SECONDS); /* it may get stuck at the end, too */
 	vpager_on_fatal(tell, NULL);
 	set_up();
 	run(for_seconds);

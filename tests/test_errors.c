@@ -223,7 +223,7 @@ START_TEST(what_the_system_does_not_give)
 	REFUSED(EEXIST, .length = page_size(), .address = base_of(first));
 	REFUSED(EINVAL, .length = page_size(), .address = base_of(first) + 1);
 	if (sizeof(size_t) > 4)
-		REFUSED(ENOMEM, .length = (size_t)1 << 62); /* no address range of this length */
+		REFUSED(ENOMEM, .length = (size_t)(UINT64_C(1) << 62)); /* no address range of this length */
 	ck_assert_int_eq(getrlimit(RLIMIT_AS, &old), 0);
 	limit = old;
 	limit.rlim_cur = (rlim_t)256 << 20;

@@ -30,6 +30,10 @@ static void in_child(void (*fn)(void))
 
 #define PAGES 64
 
+static void nothing(void)
+{
+}
+
 static struct watched w;
 static struct vpager_region *region;
 static unsigned char *base;
@@ -205,7 +209,7 @@ START_TEST(its_swap_is_not_the_childs_to_give_back)
 {
 	OK(vpager_init(&(struct vpager_options){.size = sizeof(struct vpager_options),
 	                                        .resident_limit_bytes = _i ? 24 * page_size() : 0}));
-	region = REGION(.length = PAGES * page_size(), .resident_limit_bytes = 16 * page_size());
+	region = REGION(.length = PAGES * page_size(), .resident_limit_bytes = _i ? 0 : 16 * page_size());
 	base = base_of(region);
 	for (size_t page = 0; page < PAGES; page++)
 		memset(page_at(page), (int)page + 1, page_size());
@@ -529,6 +533,49 @@ START_TEST(absent_pages_that_are_being_changed_are_read_from_the_store)
 }
 END_TEST
 
+/* ---- those who are in the way ---- */
+
+#define FILLERS 4
+
+static _Atomic(unsigned int) filled[FILLERS];
+
+static void filling_thread(int nr, void *arg)
+{
+	const size_t page = (size_t)nr * (PAGES / FILLERS);
+
+	(void)arg;
+	while (!cut.stop) {
+		for (size_t i = 0; i < PAGES / FILLERS; i++)
+			SURE(*page_at(page + i) == pattern((page + i) * page_size()), "page %zu", page + i);
+		SURE(vpager_region_evict(region, page * page_size(), PAGES / FILLERS * page_size()) == 0, "evict");
+		filled[nr]++;
+	}
+}
+
+/* Threads are at fills when the gate closes, and when it opens: after each fork every one of them goes on. */
+START_TEST(fills_that_meet_a_fork_go_on)
+{
+	struct crowd crowd;
+
+	w.context = _i;
+	MAKE(.flags = VPAGER_REGION_FORK, .readahead_bytes = VPAGER_READAHEAD_NONE);
+	crowd_begin(&crowd, FILLERS, filling_thread, NULL);
+	for (int forks = 0; forks < 60; forks++) {
+		unsigned int before[FILLERS];
+
+		in_child(nothing);
+		for (int nr = 0; nr < FILLERS; nr++)
+			before[nr] = filled[nr];
+		for (int nr = 0; nr < FILLERS; nr++)
+			while (filled[nr] == before[nr])
+				sched_yield();
+	}
+	cut.stop = true;
+	crowd_end(&crowd);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 /* ---- pins ---- */
 
 static void pin_thread(int nr, void *arg)
@@ -545,10 +592,6 @@ static void pin_thread(int nr, void *arg)
 		SURE(vpager_region_unpin(region, off, 4 * page_size()) == 0, "unpin");
 		cut.rounds++;
 	}
-}
-
-static void nothing(void)
-{
 }
 
 /* What is pinned stays accessible over a fork, and what is pinned after one is. */
@@ -799,7 +842,7 @@ START_TEST(programs_can_be_started)
 END_TEST
 
 #if defined(__x86_64__) || defined(__aarch64__)
-#define BYSTANDERS 60
+#define BYSTANDERS 200
 
 static _Atomic(pid_t) bystander[BYSTANDERS];
 
@@ -808,32 +851,33 @@ static void raw_clones(int nr, void *arg)
 {
 	(void)nr;
 	(void)arg;
-	for (int i = 0; i < BYSTANDERS && !cut.stop; i++) {
+	for (int i = 0; i < BYSTANDERS; i++) {
 		pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
-		if (pid == 0)
-			for (;;)
-				syscall(SYS_rt_sigsuspend, NULL, 8), syscall(SYS_sched_yield), sleep(1);
+		while (pid == 0)
+			syscall(SYS_ppoll, NULL, 0, NULL, NULL, 8);
+		SURE(pid > 0, "clone");
 		bystander[i] = pid;
-		nap(300);
+		cut.rounds++;
+		sched_yield();
 	}
 }
 
 START_TEST(fork_does_not_wait_for_other_children)
 {
 	struct crowd crowd;
+	const size_t ballast = (size_t)32 << 20; /* a fork takes its time */
 
 	make_kind(ZEROS);
+	ck_assert_ptr_ne(mmap(NULL, ballast, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0), MAP_FAILED);
 	crowd_begin(&crowd, 1, raw_clones, NULL);
-	for (int forks = 0; forks < 60; forks++)
+	while (cut.rounds < BYSTANDERS)
 		in_child(nothing);
-	cut.stop = true;
 	crowd_end(&crowd);
-	for (int i = 0; i < BYSTANDERS; i++)
-		if (bystander[i] > 0) {
-			kill(bystander[i], SIGKILL);
-			waitpid(bystander[i], NULL, 0);
-		}
+	for (int i = 0; i < BYSTANDERS; i++) {
+		kill(bystander[i], SIGKILL);
+		waitpid(bystander[i], NULL, 0);
+	}
 }
 END_TEST
 #endif
@@ -932,6 +976,7 @@ static Suite *fork_suite(void)
 	tcase_set_timeout(instant, 60);
 	tcase_add_loop_test(instant, the_child_sees_one_instant_of_threads_that_write, 0, 4);
 	tcase_add_test(instant, absent_pages_that_are_being_changed_are_read_from_the_store);
+	tcase_add_loop_test(instant, fills_that_meet_a_fork_go_on, 0, 2);
 	tcase_add_test(instant, pins_hold_over_forks);
 	suite_add_tcase(suite, instant);
 

@@ -224,6 +224,22 @@ static void store_apart(struct vpager_region *region, size_t page, size_t first,
 		OK(try_store(base_of(region) + (first + 2 * i) * page, 1, NULL));
 }
 
+START_TEST(what_a_failed_read_took_is_given_back)
+{
+	size_t page = page_size();
+	struct watched w = {.length = 64 * page, .context = _i ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER, .read_result = -EIO};
+	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 16 * page);
+
+	for (size_t p = 0; p < 64; p++)
+		FAILS(try_load(base_of(region) + p * page, NULL), EIO);
+	ck_assert_uint_eq(stats_of(region).resident_bytes, 0);
+	ck_assert_uint_eq(memory_files(), 0);
+	w.read_result = 0;
+	sure_pattern(base_of(region), 0, w.length);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 static uint64_t load_across(const unsigned char *at)
 {
 	uint64_t word;
@@ -322,17 +338,17 @@ END_TEST
 START_TEST(pages_that_the_store_does_not_take_stay)
 {
 	size_t page = page_size();
-	struct watched w = {.length = 64 * page, .context = _i ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER};
+	struct watched w = {.length = 64 * page, .context = _i % 2 ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER};
 	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 16 * page);
-	int err;
+	int refusal = _i / 2 ? -EAGAIN : -EDQUOT, err;
 
-	w.write_result = -EDQUOT;
+	w.write_result = refusal;
 	OK(store_pages(region, page, 0, 16));
 	err = try_store(base_of(region) + 20 * page, 1, NULL);
-	ck_assert_msg(err == -ENOMEM || err == -EDQUOT, "%d", err);
+	ck_assert_msg(err == -ENOMEM || err == refusal, "%d", err);
 	err = try_load(base_of(region) + 30 * page, NULL);
-	ck_assert_msg(err == -ENOMEM || err == -EDQUOT, "%d", err);
-	FAILS(evict_all(region), EDQUOT);
+	ck_assert_msg(err == -ENOMEM || err == refusal, "%d", err);
+	ck_assert_int_eq(evict_all(region), refusal);
 	for (size_t p = 0; p < 16; p++)
 		ck_assert_uint_eq(base_of(region)[p * page], p + 1);
 	w.write_result = 0;
@@ -375,9 +391,10 @@ START_TEST(pages_in_front_of_one_that_cannot_leave_leave)
 	                    .write_result = -EROFS,
 	                    .bad_from = 7 * page,
 	                    .bad_to = 8 * page};
-	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 8 * page);
+	struct vpager_region *region = REGION_OVER(&w, .resident_limit_bytes = 8 * page, .readahead_bytes = VPAGER_READAHEAD_NONE);
 
 	OK(store_pages(region, page, 0, 8));
+	ck_assert_uint_eq(w.writes, 0);
 	ck_assert_int_eq(try_load(base_of(region) + 30 * page, NULL), pattern(30 * page));
 	OK(vpager_region_destroy(region, VPAGER_DESTROY_DISCARD));
 }
@@ -686,13 +703,14 @@ static Suite *limit_suite(void)
 	tcase_add_test(one, a_copy_across_four_pages_makes_progress_at_the_smallest_limit);
 	tcase_add_test(one, an_access_across_two_pages_among_pages_that_need_a_worker);
 	tcase_add_test(one, an_access_across_two_pages_against_a_region_that_has_all_the_room);
+	tcase_add_loop_test(one, what_a_failed_read_took_is_given_back, 0, 2);
 	tcase_add_loop_test(one, a_limit_below_8_pages_is_invalid, 0, PAGE_SIZES);
 	tcase_set_timeout(one, 60);
 	suite_add_tcase(suite, one);
 
 	tcase_add_loop_test(leave, without_swap_dirty_private_pages_stay_and_more_is_enomem, 0, 4);
 	tcase_add_loop_test(leave, without_swap_clean_pages_still_make_room, 0, 2);
-	tcase_add_loop_test(leave, pages_that_the_store_does_not_take_stay, 0, 2);
+	tcase_add_loop_test(leave, pages_that_the_store_does_not_take_stay, 0, 4);
 	tcase_add_loop_test(leave, one_page_that_cannot_leave_stops_no_other, 0, 2);
 	tcase_add_loop_test(leave, pages_in_front_of_one_that_cannot_leave_leave, 0, 2);
 	tcase_add_test(leave, a_swap_file_is_made_where_one_can_be_needed_alone);

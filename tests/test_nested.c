@@ -272,7 +272,7 @@ START_TEST(of_threads_that_close_a_circle_together_one_is_refused)
 	b.touch[0] = a.base;
 	a.guarded = b.guarded = true;
 	a.meeting = b.meeting = &meeting;
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 600; round++) {
 		crowd_run(2, touch_one_of_two, NULL);
 		SURE(one_was_refused(), "%d and %d", a.inner[0], b.inner[0]);
 		SURE(evict_all(a.region) == 0 && evict_all(b.region) == 0, "evict");

@@ -47,6 +47,22 @@ START_TEST(reads_run_where_the_store_says)
 }
 END_TEST
 
+START_TEST(a_fault_keeps_errno)
+{
+	struct watched w = {.length = 4 * page_size(), .context = _i ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER};
+	struct vpager_region *region = REGION_OVER(&w, .readahead_bytes = VPAGER_READAHEAD_NONE);
+	volatile unsigned char *at = base_of(region);
+
+	errno = 4321;
+	(void)at[0];
+	at[page_size()] = 1;
+	at[0] = 1;
+	ck_assert_int_eq(errno, 4321);
+	OK(vpager_region_destroy(region, 0));
+	ck_assert_uint_eq(w.reads, 2);
+}
+END_TEST
+
 /* Offsets in the store and lengths that are no multiples of anything, in every page size. */
 START_TEST(a_region_may_start_and_end_anywhere_in_a_store)
 {
@@ -348,7 +364,13 @@ START_TEST(a_flush_of_clean_pages_writes_nothing)
 	ck_assert_uint_eq(w.writes, 0);
 	base_of(region)[page] = 0;
 	OK(vpager_region_flush(region, 2 * page, 7 * page));
+	OK(vpager_region_flush(region, 0, page));
 	ck_assert_uint_eq(w.bytes[page], pattern(page));
+	base_of(region)[0] = 0;
+	OK(vpager_region_flush(region, 0, page)); /* nor what follows the range */
+	ck_assert_uint_eq(w.bytes[0], 0);
+	ck_assert_uint_eq(w.bytes[page], pattern(page));
+	w.writes = 0;
 	OK(vpager_region_flush(region, page + 1, 0)); /* no bytes, no pages */
 	ck_assert_uint_eq(w.bytes[page], pattern(page));
 	OK(flush_all(region));
@@ -920,6 +942,7 @@ static void add_first_touch(Suite *suite)
 
 	tcase_add_loop_test(touch, pages_come_in_on_first_touch_whole_and_once, 0, 2 * PAGE_SIZES);
 	tcase_add_loop_test(touch, reads_run_where_the_store_says, 0, 2);
+	tcase_add_loop_test(touch, a_fault_keeps_errno, 0, 2);
 	tcase_add_loop_test(touch, a_region_may_start_and_end_anywhere_in_a_store, 0, PAGE_SIZES);
 	tcase_add_test(touch, length_0_is_to_the_end_of_the_store);
 	tcase_add_test(touch, one_byte_is_a_region);

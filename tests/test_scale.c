@@ -91,7 +91,7 @@ END_TEST
 
 START_TEST(an_object_costs_the_same_whatever_its_size)
 {
-	const uintptr_t tib = (uintptr_t)1 << 40;
+	const uintptr_t tib = (uintptr_t)(UINT64_C(1) << 40);
 	struct subject huge = {.object = {.base = FIRST_ADDRESS, .span = 16 * tib}},
 		       next = {.object = {.base = FIRST_ADDRESS + 16 * tib, .span = UNIT}};
 	struct subject odd = {.object = {.base = FIRST_ADDRESS + 17 * tib + 3 * UNIT, .span = tib + 5 * UNIT}};

@@ -65,7 +65,7 @@ struct sealed {
 	uint64_t *bytes;
 	enum vpager_call_context context;
 	_Atomic(int) inside[SEALED_PAGES];
-	volatile uint64_t *base;
+	_Atomic(uint64_t) *base;
 	struct vpager_region *region;
 	_Atomic(bool) stop;
 	_Atomic(unsigned int) looks, rounds;
@@ -124,7 +124,7 @@ static void own(struct sealed *s, int owner, struct dice *dice)
 {
 	static uint64_t written[SEALED_PAGES];
 	size_t page = roll(dice, SEALED_PAGES / OWNERS) * OWNERS + (size_t)owner;
-	volatile uint64_t *word = s->base + page * SEALED_WORDS;
+	_Atomic(uint64_t) *word = s->base + page * SEALED_WORDS;
 	uint64_t old = seal(page, written[page]), new = seal(page, ++written[page]);
 
 	for (size_t i = 0; i < SEALED_WORDS; i++) {
@@ -139,7 +139,7 @@ static void own(struct sealed *s, int owner, struct dice *dice)
 static void look(struct sealed *s, uint64_t *last, struct dice *dice)
 {
 	size_t page = roll(dice, SEALED_PAGES);
-	volatile uint64_t *word = s->base + page * SEALED_WORDS;
+	_Atomic(uint64_t) *word = s->base + page * SEALED_WORDS;
 
 	for (size_t i = 0; i < SEALED_WORDS; i++) {
 		uint64_t seen = word[i];
@@ -560,6 +560,66 @@ START_TEST(a_thread_cancelled_while_it_fills_finishes_the_fill)
 }
 END_TEST
 
+/* A store that runs in the faulting thread reads from a region that needs a worker. */
+static int read_through(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	memcpy(buf, (unsigned char *)leaving.base + offset, len);
+	++*(_Atomic(unsigned int) *)ctx;
+	return 0;
+}
+
+static void note_it(int signo)
+{
+	(void)signo;
+	leaving.left++;
+}
+
+static void *through_thread(void *arg)
+{
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	SURE(*(volatile unsigned char *)arg == pattern(0), "not what the inner region has");
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* It holds the outer page while it waits for the inner one: nothing of the program's may run over it, or leave it. */
+START_TEST(no_handler_runs_over_a_fill_that_waits)
+{
+	static _Atomic(unsigned int) done;
+	const struct vpager_store_ops ops = {
+	    .size = sizeof ops, .read = read_through, .read_in = VPAGER_CALL_HANDLER, .write_in = VPAGER_CALL_HANDLER};
+	struct sigaction action = {.sa_handler = note_it};
+	struct vpager_region *outer;
+	struct vpager_store *store;
+	pthread_t thread;
+	void *result;
+
+	set_up_leaving(VPAGER_CALL_WORKER);
+	OK(sigaction(SIGUSR1, &action, NULL));
+	OK(vpager_store_create(&store, &ops, &done));
+	outer = REGION(.store = store, .length = page_size());
+	OK(pthread_create(&thread, NULL, through_thread, base_of(outer)));
+	UNTIL(leaving.held.stopped == 1);
+	OK(_i ? pthread_cancel(thread) : pthread_kill(thread, SIGUSR1));
+	nap(20000);
+	ck_assert_uint_eq(leaving.left, 0);
+	ck_assert_uint_eq(done, 0);
+	token_give(&leaving.held.go, 1);
+	if (!_i) {
+		UNTIL(leaving.left == 1);
+		ck_assert_uint_eq(done, 1);
+		OK(pthread_cancel(thread));
+	}
+	OK(pthread_join(thread, &result));
+	ck_assert_uint_eq(done, 1);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	ck_assert_int_eq(*base_of(outer), pattern(0));
+	OK(vpager_region_destroy(outer, 0));
+	sure_nothing_is_claimed();
+}
+END_TEST
+
 static void *deferring_thread(void *arg)
 {
 	size_t at = (size_t)(uintptr_t)arg * page_size();
@@ -662,6 +722,7 @@ static Suite *threads_suite(void)
 	tcase_add_test(leave, a_handler_may_jump_out_of_a_fault_that_waits);
 	tcase_add_test(leave, a_thread_cancelled_while_it_waits_leaves_nothing_behind);
 	tcase_add_test(leave, a_thread_cancelled_while_it_fills_finishes_the_fill);
+	tcase_add_loop_test(leave, no_handler_runs_over_a_fill_that_waits, 0, 2);
 	tcase_add_loop_test(leave, a_fault_is_no_cancellation_point, 0, 2);
 	suite_add_tcase(suite, leave);
 	return suite;

@@ -406,6 +406,44 @@ START_TEST(a_handler_on_another_stack_is_outside)
 }
 END_TEST
 
+static _Atomic(int) put_right;
+
+static enum vpager_verdict put_it_right(void *ctx, const struct vpager_fault *fault)
+{
+	(void)ctx;
+	(void)fault;
+	if (put_right++)
+		return VPAGER_VERDICT_FAIL;
+	store.read_result = 0;
+	return VPAGER_VERDICT_RETRY;
+}
+
+static void handler_that_is_put_right(int signo)
+{
+	(void)signo;
+	handlers_result = *(volatile unsigned char *)bad(0);
+	store.read_result = -EIO;
+}
+
+/* A handler on another stack is outside of the try, which on_error hears of and cures: the try is still there. */
+START_TEST(an_access_outside_that_is_put_right_ends_nothing)
+{
+	struct sigaction action = {.sa_handler = handler_that_is_put_right, .sa_flags = SA_ONSTACK};
+
+	store.length = 16 * page_size();
+	store.bad_from = 8 * page_size();
+	store.bad_to = 16 * page_size();
+	store.read_result = -EIO;
+	region = REGION_OVER(&store, .readahead_bytes = VPAGER_READAHEAD_NONE, .on_error = put_it_right);
+	base = base_of(region);
+	use_alternate_stack(0);
+	OK(sigaction(SIGUSR1, &action, NULL));
+	ck_assert_int_eq(vpager_try(raise_and_fail, bad(2), NULL), -EIO);
+	ck_assert_int_eq(put_right, 1);
+	ck_assert_int_eq(handlers_result, pattern(8 * page_size()));
+}
+END_TEST
+
 static void *volatile nowhere;
 
 static void touch_nowhere(void *arg)
@@ -439,6 +477,14 @@ START_TEST(foreign_faults_pass_on)
 }
 END_TEST
 
+/* Far below all that was on the stack before, without a byte written in between. */
+__attribute__((noinline)) static void touch_deeper(unsigned char *at)
+{
+	volatile unsigned char *room = __builtin_alloca(65536);
+
+	room[0] = *(volatile unsigned char *)at;
+}
+
 static void fail_after_a_try(void *arg)
 {
 	(void)arg;
@@ -446,7 +492,7 @@ static void fail_after_a_try(void *arg)
 	make_region(VPAGER_CALL_HANDLER);
 	if (try_load(bad(0), NULL) != -EIO || try_load(good(0), NULL) < 0)
 		_exit(2);
-	(void)*(volatile unsigned char *)bad(0);
+	touch_deeper(bad(0));
 	_exit(1);
 }
 
@@ -476,22 +522,32 @@ __attribute__((noinline)) static void overwrite_stack(void)
 		bytes[i] = 0x5a;
 }
 
+/* What is left of the pad is overwritten, and the access is below it; or it is whole, since signals have a stack of their own, and
+ * the access is above it. */
 static void jump_over_a_try_and_fail(void *arg)
 {
-	(void)arg;
+	bool whole = arg != NULL;
+
 	set_up_death();
 	make_region(VPAGER_CALL_HANDLER);
-	if (setjmp(jump_env) == 0)
+	if (whole)
+		use_alternate_stack(0);
+	if (setjmp(jump_env) == 0) {
 		vpager_try(jump_past, NULL, NULL);
-	overwrite_stack();
+		_exit(1); /* landed in a dead frame */
+	}
+	if (!whole) {
+		overwrite_stack();
+		touch_deeper(bad(0));
+	}
 	(void)*(volatile unsigned char *)bad(0);
-	_exit(1);
+	_exit(2);
 }
 
 /* Forbidden; but the dead frame is never landed in. */
 START_TEST(a_pad_that_was_jumped_over_is_not_used)
 {
-	int status = end_of(jump_over_a_try_and_fail, NULL);
+	int status = end_of(jump_over_a_try_and_fail, _i ? "whole" : NULL);
 
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "status %#x", status);
 }
@@ -626,7 +682,8 @@ static Suite *try_suite(void)
 	tcase_add_test(outside, a_handler_on_another_stack_is_outside);
 	tcase_add_test(outside, foreign_faults_pass_on);
 	tcase_add_test(outside, a_try_that_is_over_does_not_count);
-	tcase_add_test(outside, a_pad_that_was_jumped_over_is_not_used);
+	tcase_add_loop_test(outside, a_pad_that_was_jumped_over_is_not_used, 0, 2);
+	tcase_add_test(outside, an_access_outside_that_is_put_right_ends_nothing);
 	tcase_add_test(outside, a_jumped_over_pad_hides_at_most_those_around_it);
 	tcase_add_test(outside, jumps_inside_the_function_are_its_own_business);
 	suite_add_tcase(suite, outside);

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "../skip.h"
 
 typedef void (*TFun)(int);
 typedef void (*SFun)(void);
@@ -241,10 +242,21 @@ static inline int lite_run_forked(const TCase *tcase, const LiteTest *test, int 
 	return status;
 }
 
+/* By the test's name, or the name and the number of one round of its loop: see ../skip.h. */
+static inline bool lite_left_out(const LiteTest *test, int i)
+{
+	char round[256];
+
+	snprintf(round, sizeof round, "%s:%d", test->test->name, i);
+	return skip_part(test->test->name) || skip_part(round);
+}
+
 static inline void lite_run_test(SRunner *runner, const TCase *tcase, const LiteTest *test, int i)
 {
 	int status = 0;
 
+	if (lite_left_out(test, i))
+		return;
 	runner->run++;
 	if (runner->fork_status == CK_NOFORK) {
 		lite_run_here(tcase, test, i);
