@@ -198,13 +198,13 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	void *bytes = mmap(NULL, span, PROT_READ, MAP_SHARED | MAP_NORESERVE, region->frames_fd, region->frames_offset);
 	int err;
 
+	region->frames_bytes = 0; /* the parent's room is not ours to give back */
 	if (bytes == MAP_FAILED)
 		return -errno;
 	parents->bytes = bytes;
 	parents->page = malloc(region->page_bytes);
 	if (!parents->page)
 		return -ENOMEM;
-	region->frames_bytes = 0;
 	region->flags |= VPAGER_REGION_PRIVATE;
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
@@ -232,8 +232,8 @@ static void drop_parents(const struct vpager_region *region, struct parents *par
 /* The parent's mappings are not here, so nothing is unmapped. */
 static void cover(struct vpager_region *region)
 {
-	if (region_cover(region) == 0)
-		return;
+	if (region_cover(region) != -EEXIST)
+		return; /* out of mappings, it is a hole for now: touching it is the same clear fault */
 	/* an earlier child handler of the program has mapped something there: it is not ours any more */
 	index_remove(&region->object);
 	region->object.base = region->object.span = 0;
@@ -265,9 +265,9 @@ static void inherit(struct vpager_region *region)
 
 static void in_child(void)
 {
-	struct space_files *parents_files = space_leave();
 	bool workers_needed = false;
 
+	space_leave();
 	thread_self.is_worker = false;
 	workers_lost();
 	nested_reset();
@@ -296,8 +296,7 @@ static void in_child(void)
 			vma_begin(region_slot(i));
 			workers_needed |= region_needs_workers(region_slot(i));
 		}
-	if (parents_files)
-		space_forget(parents_files);
+	space_forget();
 	if (forking.pipe[0] >= 0) {
 		/* A byte, since a process that somebody made by a raw clone meanwhile may hold the end open.  If it cannot be
 		 * written the end comes all the same. */
