@@ -30,22 +30,33 @@ static int reserve(struct vpager_region *region, size_t page, size_t n)
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
-static unsigned char *frame(struct vpager_region *region, size_t page)
+static unsigned char *alias_of(const struct vpager_region *region, size_t page)
 {
 	return region->alias + (page << region->page_shift);
 }
 
+static unsigned char *frame(struct vpager_region *region, size_t page, size_t n, size_t len, struct incoming *in)
+{
+	(void)n;
+	(void)len; /* beyond it is a hole of the file */
+	(void)in;
+	return alias_of(region, page);
+}
+
 /* Into the memory file by write: the alias would be given a cleared page first.  Bytes that are themselves in memory that the
  * kernel may not read now (a hidden page) give EFAULT. */
-static bool put(struct vpager_region *region, size_t page, const void *from, size_t len)
+static bool put(struct vpager_region *region, size_t page, size_t n, const void *from, size_t len, struct incoming *in)
 {
+	(void)n;
+	(void)in;
 	return sys_pwrite(region->frames_fd, from, len, region->frames_offset + (int64_t)(page << region->page_shift)) ==
 	       (ssize_t)len;
 }
 
-static const unsigned char *bytes(struct vpager_region *region, size_t page)
+static const unsigned char *bytes(const struct vpager_region *region, size_t page, uint32_t before)
 {
-	return frame(region, page);
+	(void)before;
+	return alias_of(region, page);
 }
 
 static int change(struct vpager_region *region, size_t page, size_t n, int prot)
@@ -82,16 +93,32 @@ static void trim_alias(struct vpager_region *region, size_t page, size_t n)
 	if (present % ALIAS_WINDOW_PAGES + n < ALIAS_WINDOW_PAGES)
 		return;
 	end = end < region->table.pages ? end : region->table.pages;
-	(void)sys_madvise(frame(region, first), (end - first) << region->page_shift, MADV_DONTNEED); /* only a count */
+	(void)sys_madvise(alias_of(region, first), (end - first) << region->page_shift, MADV_DONTNEED); /* only a count */
 }
 
-static int publish(struct vpager_region *region, size_t page, size_t n, int prot)
+static int publish(struct vpager_region *region, size_t page, size_t n, int prot, const struct incoming *in)
 {
 	int err = protect(region, page, n, PROT_NONE, prot);
 
+	(void)in;
 	if (!err)
 		trim_alias(region, page, n);
 	return err;
+}
+
+/* They are there already. */
+static int keep(struct vpager_region *region, size_t page, size_t n, const struct incoming *in)
+{
+	(void)region;
+	(void)page;
+	(void)n;
+	(void)in;
+	return 0;
+}
+
+static void release(struct incoming *in)
+{
+	(void)in;
 }
 
 /* Gives back the memory behind pages that are not visible. */
@@ -111,7 +138,12 @@ static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
 	/* Also what should be hidden already: an mprotect that failed half way may have left it visible. */
 	int err = protect(region, page, n, prot, PROT_NONE);
 
-	return err ? err : punch(region, page, n);
+	if (!err)
+		err = punch(region, page, n);
+	/* Should that fail too, they are called more than they are, and the next fault shows them again. */
+	if (err && prot != PROT_NONE)
+		(void)protect(region, page, n, PROT_NONE, prot);
+	return err;
 }
 
 static void abandon(struct vpager_region *region, size_t page, size_t n)
@@ -122,12 +154,15 @@ static void abandon(struct vpager_region *region, size_t page, size_t n)
 const struct engine engine_mprotect = {
     .id = VPAGER_ENGINE_MPROTECT,
     .name = "mprotect",
+    .splits = true,
     .reserve = reserve,
     .frame = frame,
     .put = put,
-    .bytes = bytes,
     .publish = publish,
+    .keep = keep,
+    .release = release,
+    .abandon = abandon,
+    .bytes = bytes,
     .protect = protect,
     .drop = drop,
-    .abandon = abandon,
 };

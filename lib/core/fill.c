@@ -8,6 +8,8 @@
 #include "requests.h"
 #include "thread.h"
 
+#define PIECE_PAGES 64u /* most that is shown while the gate is held once */
+
 size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most)
 {
 	const uint32_t same = PAGE_STATE | PAGE_SWAPPED | PAGE_DENY_READ | PAGE_EXECUTABLE | PAGE_FAILED;
@@ -44,8 +46,11 @@ static struct vpager_store *source_of(const struct vpager_region *region, size_t
 	return at < region->stored_bytes ? region->store : NULL;
 }
 
-static int read_run(struct vpager_region *region, size_t page, size_t n)
+static int read_run(const struct request *request, bool borrow, struct incoming *in)
 {
+	struct vpager_region *region = request->region;
+	const struct engine *engine = region->engine;
+	size_t page = request->page, n = request->n;
 	page_word *word = &region->table.word[page];
 	uint32_t seen = page_load(word);
 	size_t at = page << region->page_shift, len = n << region->page_shift;
@@ -53,52 +58,71 @@ static int read_run(struct vpager_region *region, size_t page, size_t n)
 	uint64_t offset;
 	struct vpager_store *source = source_of(region, page, seen, &offset);
 	const void *bytes;
+	unsigned char *to;
 	int err;
 
-	err = region->engine->reserve(region, page, n);
+	err = engine->reserve(region, page, n);
 	if (err || !source)
-		return err; /* fresh frames are zeros */
+		return err; /* without a frame they are zeros */
 	if (len > end - at)
 		len = end - at;
-	bytes = store_bytes(source, offset, len);
-	if (bytes && region->engine->put(region, page, bytes, len)) {
+	bytes = borrow ? store_bytes(source, offset, len) : NULL;
+	if (bytes && engine->put(region, page, n, bytes, len, in)) {
 		count(&region->counters.fills, 1);
 		return 0;
 	}
-	err = store_read(source, offset, region->engine->frame(region, page), len, word, word + (n - 1));
+	to = engine->frame(region, page, n, len, in);
+	if (!to)
+		return -ENOMEM;
+	err = store_read(source, offset, to, len, word, word + (n - 1));
 	if (err) {
 		count(&region->counters.fill_errors, 1);
-		region->engine->abandon(region, page, n);
+		engine->abandon(region, page, n);
 	} else {
 		count(&region->counters.fills, 1);
 	}
 	return err;
 }
 
-/* The first page becomes visible for the access, the others for reading.  The first comes last: what an error leaves behind
- * can then be read at most, and is safely taken for hidden. */
-static int publish(struct vpager_region *region, size_t page, size_t n, enum page_state first)
+#define CLOSED 1 /* the gate is: not an error */
+
+/* A part of the run becomes visible, all of it as `as`.  0, CLOSED, or an error. */
+static int show(struct vpager_region *region, size_t page, size_t n, enum page_state as, const struct incoming *in,
+                struct wait_ticket *ticket)
 {
 	uint32_t word = page_load(&region->table.word[page]);
-	int err = 0;
+	struct wait_ticket gate = wait_prepare(&region->gate);
+	int err;
 
-	if (first == PAGE_READABLE)
-		return region->engine->publish(region, page, n, page_prot(word, PAGE_READABLE));
-	if (n > 1)
-		err = region->engine->publish(region, page + 1, n - 1, page_prot(word, PAGE_READABLE));
-	return err ? err : region->engine->publish(region, page, 1, page_prot(word, first));
+	if (!gate_enter(&region->gate)) {
+		*ticket = gate;
+		return CLOSED;
+	}
+	err = region->engine->publish(region, page, n, page_prot(word, as), in);
+	if (!err)
+		count(&region->counters.fill_pages, n); /* before: who sees the page finds it counted */
+	for (size_t i = 0; !err && i < n; i++)
+		settle_shown(region, page + i, page_load(&region->table.word[page + i]), as);
+	gate_leave(&region->gate);
+	return err;
 }
 
-static void settle_filled(struct vpager_region *region, size_t page, size_t n, enum page_state first, bool shown)
+/* Pages that could not be shown: hidden if the engine can keep their bytes, else absent again, with the error if any. */
+static void leave(struct vpager_region *region, size_t page, size_t n, const struct incoming *in, int err)
 {
-	count(&region->counters.fill_pages, n); /* before: who sees the page finds it counted */
-	for (size_t i = 0; i < n; i++) {
-		if (!shown)
-			page_settle(&region->table, page + i, PAGE_HIDDEN, 0, 0);
+	if (n == 0)
+		return;
+	if (region->engine->keep(region, page, n, in)) {
+		if (err < 0)
+			page_settle_failed(&region->table, page, err);
 		else
-			settle_shown(region, page + i, page_load(&region->table.word[page + i]), i == 0 ? first : PAGE_READABLE);
+			settle_absent(region, page, n);
+		reclaim_return(region, n);
+		return;
 	}
-	region_settled(region);
+	count(&region->counters.fill_pages, n);
+	for (size_t i = 0; i < n; i++)
+		page_settle(&region->table, page + i, PAGE_HIDDEN, 0, 0);
 }
 
 static enum filled fail(struct vpager_region *region, size_t page, int err, int *error)
@@ -133,15 +157,68 @@ static enum room take_room(const struct request *request, enum vpager_call_conte
 	return room;
 }
 
-enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error)
+/* Shows what was read, piece by piece: the first page for the access, the others for reading.  Where the first can be written
+ * to it comes last: what an error leaves behind can then be read at most, and is safely taken for hidden. */
+static enum filled show_run(struct request *request, enum page_state first, const struct incoming *in,
+                            struct wait_ticket *ticket, int *error)
 {
 	struct vpager_region *region = request->region;
-	size_t page = request->page;
+	size_t page = request->page, end = page + request->n, at = page + (first != PAGE_READABLE), piece;
+	bool wanted; /* is still to be shown */
+	int err = 0;
+
+	for (; at < end; at += piece) {
+		piece = end - at < PIECE_PAGES ? end - at : PIECE_PAGES;
+		err = show(region, at, piece, PAGE_READABLE, in, ticket);
+		if (err)
+			break;
+	}
+	wanted = first != PAGE_READABLE || at == page;
+	if (!err && wanted)
+		err = show(region, page, 1, first, in, ticket);
+	if (!err || !wanted) {
+		leave(region, at, end - at, in, 0);
+		region_settled(region);
+		return FILLED; /* the page that the access is to */
+	}
+	at = at > page ? at : page + 1;
+	leave(region, at, end - at, in, 0);
+	request->n = 1;
+	if (err == -EFAULT && in->borrowed)
+		return FILL_AGAIN;
+	leave(region, page, 1, in, err);
+	region_settled(region);
+	*error = err;
+	return err == CLOSED ? FILL_WAIT : FILL_FAILED;
+}
+
+/* Reads the run and shows it.  borrow: from the store's own memory, where it has some. */
+static enum filled bring(struct request *request, enum page_state first, bool borrow, struct wait_ticket *ticket, int *error)
+{
+	struct incoming in = {.page = request->page};
+	enum filled filled;
+	int err = read_run(request, borrow, &in);
+
+	if (!err) {
+		filled = show_run(request, first, &in, ticket, error);
+	} else if (request->n > 1) {
+		/* what was only read ahead is absent again; the page that is wanted is read alone */
+		reclaim_return(request->region, request->n - 1);
+		alone(request);
+		filled = FILL_AGAIN;
+	} else {
+		reclaim_return(request->region, 1);
+		filled = fail(request->region, request->page, err, error);
+	}
+	request->region->engine->release(&in);
+	return filled;
+}
+
+enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error)
+{
 	enum page_state first = request->access == VPAGER_ACCESS_WRITE ? PAGE_WRITABLE : PAGE_READABLE;
 	enum room room = take_room(request, may_run, ticket);
-	struct wait_ticket gate;
-	bool shown;
-	int err;
+	enum filled filled;
 
 	if (room != ROOM_MADE && request->n > 1) {
 		alone(request);
@@ -150,35 +227,13 @@ enum filled fill_run(struct request *request, enum vpager_call_context may_run, 
 	if (room == ROOM_NEEDS_WORKER)
 		return FILL_NEEDS_WORKER;
 	if (room == ROOM_BUSY) {
-		settle_absent(region, page, 1);
+		settle_absent(request->region, request->page, 1);
 		return FILL_WAIT;
 	}
 	if (room == ROOM_NONE)
-		return fail(region, page, -ENOMEM, error);
-
-	err = read_run(region, page, request->n);
-	if (err && request->n > 1) {
-		/* what was only read ahead is absent again; the page that is wanted is read alone */
-		reclaim_return(region, request->n - 1);
-		alone(request);
-		err = read_run(region, page, 1);
-	}
-	if (err) {
-		reclaim_return(region, 1);
-		return fail(region, page, err, error);
-	}
-	gate = wait_prepare(&region->gate);
-	shown = gate_enter(&region->gate);
-	if (!shown) {
-		*ticket = gate;
-		settle_filled(region, page, request->n, first, false);
-		return FILL_WAIT;
-	}
-	err = publish(region, page, request->n, first);
-	settle_filled(region, page, request->n, first, err == 0);
-	gate_leave(&region->gate);
-	*error = err;
-	return err ? FILL_FAILED : FILLED;
+		return fail(request->region, request->page, -ENOMEM, error);
+	filled = bring(request, first, true, ticket, error);
+	return filled == FILL_AGAIN ? bring(request, first, false, ticket, error) : filled;
 }
 
 static enum outcome hand_over(struct request *request, struct attempt *attempt)

@@ -68,6 +68,14 @@ static struct vpager_store *sink_of(const struct vpager_region *region, size_t p
 	return region->store;
 }
 
+/* The bytes of the n-th page of a run lie behind those of the pages before it. */
+static bool follows(const struct vpager_region *region, size_t page, size_t n, const uint32_t *before)
+{
+	const struct engine *engine = region->engine;
+
+	return engine->bytes(region, page + n, before[n]) == engine->bytes(region, page, before[0]) + (n << region->page_shift);
+}
+
 /* Claims a run of dirty pages as WRITING. */
 static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most, uint32_t *before)
 {
@@ -80,7 +88,7 @@ static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most
 		if (page_claimed(seen) || !(seen & PAGE_DIRTY) || region_page_private(region, page + n) != private)
 			break;
 		before[n] = seen;
-		if (!page_claim(&region->table, page + n, &seen, PAGE_WRITING))
+		if (!follows(region, page, n, before) || !page_claim(&region->table, page + n, &seen, PAGE_WRITING))
 			break;
 	}
 	return n;
@@ -172,7 +180,7 @@ static int write_run(struct vpager_region *region, size_t page, size_t most, siz
 	sink = sink_of(region, page, &offset);
 	if (len > end - at)
 		len = end - at;
-	err = sink ? store_write(sink, offset, region->engine->bytes(region, page), len, word, word + (n - 1)) : -ENOMEM;
+	err = sink ? store_write(sink, offset, region->engine->bytes(region, page, before[0]), len, word, word + (n - 1)) : -ENOMEM;
 	if (!err)
 		count(&region->counters.writebacks, n);
 	for (size_t i = 0; i < n; i++)
@@ -196,16 +204,14 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 {
 	int prot = page_prot(before, page_state(before)), err = region->engine->drop(region, page, 1, prot);
 
-	if (!err) {
-		count(&region->counters.evictions, 1);
-		page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED);
-		reclaim_return(region, 1);
-	} else if (!page_visible(before) || region->engine->protect(region, page, 1, PROT_NONE, prot)) {
-		page_settle(&region->table, page, PAGE_HIDDEN, 0, 0); /* hidden by drop, and staying so */
-	} else {
+	if (err) {
 		page_settle(&region->table, page, page_state(before), 0, 0);
+		return err;
 	}
-	return err;
+	count(&region->counters.evictions, 1);
+	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED);
+	reclaim_return(region, 1);
+	return 0;
 }
 
 int reclaim_evict(struct vpager_region *region, size_t page)

@@ -126,6 +126,7 @@ enum filled {
 	FILLED,
 	FILL_WAIT,         /* they are absent again; sleep on *ticket and try again */
 	FILL_NEEDS_WORKER, /* still claimed; request->n may have become smaller */
+	FILL_AGAIN,        /* never comes out of fill.c: the first page is still claimed, to be read by itself */
 	FILL_FAILED        /* absent, with the error in the page's word; *error too */
 };
 struct request;
