@@ -264,7 +264,7 @@ struct sweep {
 	enum vpager_call_context may_run;
 	size_t here;       /* pages seen in this round that count against the limit */
 	bool busy;         /* of these, some are claimed by others, who will settle them */
-	bool spared;       /* some were shown since the last round */
+	bool spared;       /* some were shown since the last round, or changed under our eyes */
 	bool needs_worker; /* some cannot be written here */
 };
 
@@ -283,6 +283,16 @@ static bool write_first(struct sweep *sweep, size_t page)
 	if (err == -EAGAIN && done == 0)
 		sweep->busy = true; /* the gate is closed */
 	return err == 0; /* else the store will not take it: it stays */
+}
+
+/* Another page word than the one we looked at.  Who has the page or the gate wakes us when done; nobody does for a page that only
+ * was pinned or written to: it is looked at again. */
+static void changed(struct sweep *sweep, size_t page)
+{
+	if (page_claimed(page_load(&sweep->region->table.word[page])) || gate_is_closed(&sweep->region->gate))
+		sweep->busy = true;
+	else
+		sweep->spared = true;
 }
 
 /* True: a page went. */
@@ -313,7 +323,8 @@ static bool try_page(struct sweep *sweep, size_t page)
 	if ((seen & PAGE_DIRTY) && !write_first(sweep, page))
 		return false;
 	err = reclaim_evict(region, page);
-	sweep->busy |= err == -EAGAIN;
+	if (err == -EAGAIN)
+		changed(sweep, page);
 	return err == 0;
 }
 
