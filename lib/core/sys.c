@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/stat.h>
+#include <linux/time_types.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 /* sys_call with the arguments that are left out as zeros. */
 #define CALL(...) CALL7(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
@@ -102,6 +104,19 @@ int sys_futex_wait(const _Atomic(uint32_t) *word, uint32_t expected)
 int sys_futex_wake(const _Atomic(uint32_t) *word, int n)
 {
 	return (int)CALL(NR_FUTEX, word, FUTEX_WAKE_PRIVATE, n);
+}
+
+void sys_nap(void)
+{
+#ifdef SYS_nanosleep
+	const struct __kernel_old_timespec time = {0, 1000000};
+
+	(void)CALL(SYS_nanosleep, &time); /* short or not at all is no harm */
+#else
+	const struct __kernel_timespec time = {0, 1000000};
+
+	(void)CALL(SYS_clock_nanosleep_time64, CLOCK_MONOTONIC, 0, &time);
+#endif
 }
 
 int sys_gettid(void)
