@@ -171,6 +171,17 @@ static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool uns
 	}
 }
 
+/* The program counter is in the page and code may not run there: that is what faulted, though the CPU does not say. */
+static void see_fetch(const struct vpager_region *region, struct vpager_fault *fault, uint32_t word)
+{
+	uintptr_t apart = fault->instruction_pointer ^ fault->faulting_address;
+
+	if (fault->access != VPAGER_ACCESS_UNKNOWN || (word & PAGE_EXECUTABLE) || apart >> region->page_shift)
+		return;
+	fault->access = VPAGER_ACCESS_EXEC;
+	fault->evidence = VPAGER_EVIDENCE_PAGE_STATE;
+}
+
 /* How often this very fault came back although the page was visible and nothing was hidden since. */
 static uint32_t repeats(const struct vpager_region *region, const struct vpager_fault *fault, uint32_t word)
 {
@@ -221,6 +232,7 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		return OUTCOME_FAILED;
 	}
 	word = page_load(&region->table.word[page]);
+	see_fetch(region, fault, word);
 	if (waited)
 		thread_self.repeats = 0; /* something changed while it slept */
 	if (waited && page_visible(word))
