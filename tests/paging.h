@@ -322,6 +322,15 @@ static inline void access_run(void *arg)
 		access->byte = *access->at;
 }
 
+/* As exactly as this CPU tells. */
+static inline void sure_of_address(const struct vpager_fault *fault, const void *at)
+{
+	uintptr_t told = fault->address_exact ? UINTPTR_MAX : -(uintptr_t)page_size();
+
+	SURE(((fault->faulting_address ^ (uintptr_t)at) & told) == 0, "a fault at %p, told as %#zx", at,
+	     (size_t)fault->faulting_address);
+}
+
 /* The byte, or the negative error of the access; *fault may be NULL. */
 static inline int try_load(const volatile void *at, struct vpager_fault *fault)
 {

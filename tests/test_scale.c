@@ -4,6 +4,7 @@
  * link with the library's objects. */
 #include <fcntl.h>
 #include <pthread.h>
+#include "emulated.h"
 #include "paging.h"
 #include "../lib/core/index.h"
 
@@ -183,6 +184,7 @@ END_TEST
 
 /* ---- regions ---- */
 
+/* 0 under an emulator, which tells in /proc/self/maps what it has written down of the program's pages. */
 static size_t mappings(void)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
@@ -190,7 +192,7 @@ static size_t mappings(void)
 	int c;
 
 	ck_assert_ptr_nonnull(file);
-	while ((c = getc(file)) != EOF)
+	while (!is_emulated() && (c = getc(file)) != EOF)
 		n += c == '\n';
 	fclose(file);
 	return n;
