@@ -176,7 +176,7 @@ void vpager_store_unref(struct vpager_store *store);                        /* N
 
 /* ---- regions: addresses whose pages live in a store and come in on first touch ---- */
 
-enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT };
+enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT, VPAGER_ENGINE_UFFD, VPAGER_ENGINE_UFFD_THREAD };
 
 #define VPAGER_REGION_PRIVATE (1u << 0)   /* dirty pages go to swap, never to the store */
 #define VPAGER_REGION_READ_ONLY (1u << 1) /* a write is -EACCES: SIGSEGV, as to a read-only mapping */

@@ -13,7 +13,9 @@
 #include "core/export.h"
 #include "core/region.h"
 #include "core/sigmask.h"
+#include "core/staging.h"
 #include "core/sys.h"
+#include "core/uffd.h"
 #include "space.h"
 #include "worker.h"
 
@@ -195,6 +197,8 @@ VPAGER_EXPORT int vpager_shutdown(void)
 	if (running && !err) {
 		workers_stop();
 		space_close_all();
+		uffd_close();
+		staging_close();
 		running = false;
 	}
 	runtime_unlock();

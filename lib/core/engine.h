@@ -26,6 +26,7 @@ struct engine {
 	enum vpager_engine id;
 	const char *name;
 	bool splits; /* mappings, where neighbours differ: vma.c keeps count */
+	bool forked; /* the kernel's fork copies the visible pages; else a child has none of them */
 	/* Room for the bytes of absent pages, before anything of them is written or shown.  -ENOMEM. */
 	int (*reserve)(struct vpager_region *region, size_t page, size_t n);
 	/* Where the first len bytes of pages [page, page + n) are to be written before anybody sees them; the others read as
@@ -51,6 +52,6 @@ struct engine {
 	int (*drop)(struct vpager_region *region, size_t page, size_t n, int prot);
 };
 
-extern const struct engine engine_mprotect;
+extern const struct engine engine_mprotect, engine_uffd;
 
 #endif

@@ -60,6 +60,7 @@ struct vpager_region {
 	size_t frames_bytes;
 	bool frames_limited; /* not by memory alone: room is taken before it is used */
 	unsigned char *alias; /* the whole region a second time, always writable, never seen by the program */
+	int uffd;             /* the userfaultfd that the region is registered with */
 	void *metadata;
 	size_t metadata_bytes;
 	/* ------------------------------------------------------------------------------------------------ */
@@ -71,6 +72,7 @@ struct vpager_region {
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
 	_Atomic(size_t) pinned_pages;
 	_Atomic(size_t) vmas;        /* its part of vma_used */
+	_Atomic(uint32_t) executable; /* some page was once, in an engine that must know */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
 	_Atomic(uint32_t) next_stream;

@@ -4,6 +4,7 @@
  * page is in decides what happens; whether the access was a write only saves a second fault. */
 #include "region.h"
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include "arch/arch.h"
 #include "landing.h"
@@ -216,6 +217,12 @@ static enum outcome failed(struct vpager_region *region, const struct vpager_fau
 	return OUTCOME_FAILED;
 }
 
+/* Raised for a page of ours, but not because it is hidden or closed: memory that failed, a protection key. */
+static bool not_paging(const struct vpager_fault *fault)
+{
+	return fault->signo == SIGBUS ? fault->si_code != BUS_ADRERR : fault->si_code == SEGV_PKUERR;
+}
+
 enum outcome region_fault(struct object *object, struct vpager_fault *fault, const ucontext_t *uc, bool waited,
                           struct wait_ticket *ticket)
 {
@@ -225,6 +232,8 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 	enum outcome outcome;
 	uint32_t word, again;
 
+	if (not_paging(fault))
+		return OUTCOME_FOREIGN;
 	fault->origin = VPAGER_ORIGIN_REGION;
 	fault->object = region;
 	if (atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE) { /* set before any other thread exists */

@@ -129,6 +129,21 @@ int sys_getpid(void)
 	return (int)CALL(SYS_getpid, 0);
 }
 
+int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	return (int)CALL(SYS_ioctl, fd, request, arg);
+}
+
+int sys_userfaultfd(int flags)
+{
+	return (int)CALL(SYS_userfaultfd, flags);
+}
+
+int sys_close(int fd)
+{
+	return (int)CALL(SYS_close, fd, 0);
+}
+
 int sys_sigmask(int how, const arch_sigset_t *set, arch_sigset_t *old)
 {
 	return (int)CALL(SYS_rt_sigprocmask, how, set, old, sizeof *set);

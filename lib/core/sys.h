@@ -28,6 +28,9 @@ int sys_futex_wake(const _Atomic(uint32_t) *word, int n);
 void sys_nap(void); /* about a millisecond */
 int sys_gettid(void);
 int sys_getpid(void);
+int sys_ioctl(int fd, unsigned long request, void *arg);
+int sys_userfaultfd(int flags);
+int sys_close(int fd);
 
 /* Signal sets are the kernel's 64 (or 128) bits, as arch_sigset_t. */
 int sys_sigmask(int how, const arch_sigset_t *set, arch_sigset_t *old);
