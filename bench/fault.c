@@ -372,6 +372,7 @@ static double run_libsigsegv(const struct bench_case *bench_case, const struct b
 static const struct bench_contender contenders[] = {
 	{"vpager", run_vpager, VPAGER_ENGINE_AUTO, false},
 	{"vpager-mprotect", run_vpager, VPAGER_ENGINE_MPROTECT, false},
+	{"vpager-uffd", run_vpager, VPAGER_ENGINE_UFFD, false},
 	{"kernel-file", run_kernel_file, 0, true},
 	{"kernel-anon", run_kernel_anon, 0, true},
 	{"libsigsegv", run_libsigsegv, 0, true},

@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -305,6 +306,13 @@ static inline int flush_all(struct vpager_region *region)
 }
 
 /* ---- accesses ---- */
+
+/* What an engine raises for a page that is not there, or closed. */
+static inline bool raised_by_engine(const struct vpager_fault *fault)
+{
+	return (fault->signo == SIGSEGV && (fault->si_code == SEGV_MAPERR || fault->si_code == SEGV_ACCERR)) ||
+	       (fault->signo == SIGBUS && fault->si_code == BUS_ADRERR);
+}
 
 struct access {
 	volatile unsigned char *at;

@@ -345,7 +345,8 @@ static size_t most_mappings(void)
 	return most;
 }
 
-/* Every page touched is alone, so that each makes two mappings more: there are not enough of them for all. */
+/* Every page touched is alone, so that each makes two mappings more: there are not enough of them for all.  Of the engine that
+ * needs them. */
 START_TEST(a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings)
 {
 	size_t page = page_size(), most = most_mappings(), steps = most / 2 + most / 8, pages, at_most = 0;
@@ -355,7 +356,7 @@ START_TEST(a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings)
 
 	if (most == 0)
 		return;
-	region = REGION(.length = (size_t)1 << (sizeof(size_t) > 4 ? 36 : 29));
+	region = REGION(.length = (size_t)1 << (sizeof(size_t) > 4 ? 36 : 29), .engine = VPAGER_ENGINE_MPROTECT);
 	pages = vpager_region_length(region) / page;
 	for (size_t i = 0; i < steps; i++) {
 		size_t p = roll(&walk, pages);

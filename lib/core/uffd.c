@@ -25,6 +25,10 @@
 
 static int shared = -1;
 
+/* The kernel wipes this page in every child, also in one that no fork handler runs in: *mine is not 0 in the process whose
+ * memory the descriptor is about. */
+static const uint32_t *mine;
+
 int uffd_register(int fd, uintptr_t at, size_t len)
 {
 	struct uffdio_register it = {
@@ -42,6 +46,8 @@ int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, b
 	int idle = 0;
 
 	*done = 0;
+	if (!*mine)
+		return -ESTALE;
 	while (*done < len) {
 		struct uffdio_copy copy = {
 		    .dst = to + *done,
@@ -71,6 +77,8 @@ int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
 	};
 	int err, tries = 0;
 
+	if (!*mine)
+		return -ESTALE;
 	do
 		err = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &it);
 	while (err == -EAGAIN && ++tries < TRIES);
@@ -104,15 +112,37 @@ static int make(void)
 	return err;
 }
 
+static int make_mine(void)
+{
+	size_t bytes = (size_t)64 << 10; /* a whole number of pages on every CPU */
+	void *page = (void *)(uintptr_t)mine;
+
+	if (!page) {
+		page = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (sys_is_error(page))
+			return -ENOMEM;
+		if (sys_madvise(page, bytes, MADV_WIPEONFORK)) {
+			sys_munmap(page, bytes);
+			return -EINVAL;
+		}
+	}
+	*(uint32_t *)page = 1;
+	mine = page; /* kept for the life of the process */
+	return 0;
+}
+
 int uffd_open(void)
 {
-	int fd = shared;
+	int fd = shared < 0 ? make() : shared, err;
 
 	if (fd < 0)
-		fd = make();
-	if (fd >= 0)
-		shared = fd;
-	return fd;
+		return fd;
+	shared = fd;
+	err = make_mine();
+	if (!err)
+		return fd;
+	uffd_close();
+	return err;
 }
 
 void uffd_close(void)
@@ -162,18 +192,28 @@ static int try_page(int fd, unsigned char *page, size_t bytes)
 	return can_write(page) ? -EINVAL : 0;
 }
 
+static int try_fresh(int fd)
+{
+	size_t bytes = (size_t)64 << 10; /* as above */
+	void *pages = sys_mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (sys_is_error(pages))
+		return -ENOMEM;
+	err = try_page(fd, pages, bytes);
+	sys_munmap(pages, 2 * bytes);
+	return err;
+}
+
 static int try_all(void)
 {
-	size_t bytes = (size_t)64 << 10; /* a whole number of pages on every CPU */
 	int fd = make(), err;
-	void *pages;
 
 	if (fd < 0)
 		return fd;
-	pages = sys_mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	err = sys_is_error(pages) ? -ENOMEM : try_page(fd, pages, bytes);
-	if (!sys_is_error(pages))
-		sys_munmap(pages, 2 * bytes);
+	err = make_mine();
+	if (!err)
+		err = try_fresh(fd);
 	sys_close(fd);
 	return err;
 }
