@@ -22,6 +22,7 @@ run "$launcher" -d no_such_call true 2>"$tmp/err" || status=$?
 
 # Where a region's pages are, as the kernel sees it.
 cat >"$tmp/where.c" <<'END'
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <vpager.h>
@@ -34,8 +35,10 @@ int main(void)
 	FILE *maps = fopen("/proc/self/maps", "r");
 	unsigned long from;
 
-	if (!maps || vpager_region_create(&region, &options) < 0)
-		return 1;
+	int err = maps ? vpager_region_create(&region, &options) : -1;
+
+	if (err < 0)
+		return err == -ENOTSUP ? 3 : 1;
 	*(volatile char *)vpager_region_base(region) = 1;
 	rewind(maps);
 	while (fgets(line, sizeof line, maps))
@@ -58,6 +61,16 @@ stand_in=/dev/shm/
 [ -w /dev/shm ] || stand_in='/.*(deleted)' # on disk
 pages_are "$stand_in" -d memfd_create=EPERM
 pages_are "$stand_in" -d memfd_create=ENOSYS
+
+# ---- the engine ----
+
+# Where userfaultfd is denied another engine is chosen; asked for by name, it is refused and not replaced.
+for denied in userfaultfd=EPERM userfaultfd=ENOSYS userfaultfd=EACCES; do
+	status=0
+	VPAGER_ENGINE=uffd run "$launcher" -d "$denied" "$tmp/where" >"$tmp/out" || status=$?
+	[ $status = 3 ] || fail "with $denied, a region over userfaultfd is not -ENOTSUP: $status"
+	VPAGER_ENGINE=mprotect run "$launcher" -d "$denied" "$tmp/where" >"$tmp/out" || fail "no region with $denied"
+done
 
 # ---- a small /dev/shm, as containers have, that gets full: an error at the access, and life goes on ----
 
