@@ -176,6 +176,7 @@ void vpager_store_unref(struct vpager_store *store);                        /* N
 
 /* ---- regions: addresses whose pages live in a store and come in on first touch ---- */
 
+/* AUTO: the best that works here, or what the environment variable VPAGER_ENGINE says. */
 enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT, VPAGER_ENGINE_UFFD, VPAGER_ENGINE_UFFD_THREAD };
 
 #define VPAGER_REGION_PRIVATE (1u << 0)   /* dirty pages go to swap, never to the store */
@@ -212,7 +213,8 @@ struct vpager_region_options {
 
 /* -EINVAL: length 0 without a store that has one; page_bytes, address or limit nonsense (a limit below 8 pages); unknown
  * flags; READ_ONLY without a store; FORK with a swap store of the caller's.  -EEXIST: address is taken.  -EFBIG: larger than
- * RLIMIT_FSIZE allows.  -EOVERFLOW: offsets beyond 2^63-1.  -ENOTSUP: that engine does not work here.
+ * RLIMIT_FSIZE allows.  -EOVERFLOW: offsets beyond 2^63-1.  -ENOTSUP: the engine that was asked for does not
+ * work here.
  * -E2BIG, -ENOMEM, -EMFILE, and those of vpager_init. */
 int vpager_region_create(struct vpager_region **out, const struct vpager_region_options *options);
 void *vpager_region_base(const struct vpager_region *region);

@@ -6,7 +6,7 @@
  *
  *      parent, before      gate closed, everything hidden; the page words that the child inherits are the cut
  *      child               copies present pages from the parent's memory file, and swapped ones, into its own
- *                          userfaultfd: the kernel copies what is visible and closed to writers; the child registers it anew
+ *                          userfaultfd: the kernel copies what is visible; the child registers it anew
  *      parent, after       waits until the child is done (its end of a pipe closes), opens the gate
  *
  * Only a raw clone system call does not come by here: its child finds holes. */
@@ -87,53 +87,11 @@ static int hide_all(struct vpager_region *region)
 	return err ? err : hide_run(region, first, table->pages);
 }
 
-/* Settles the run of pages that close_writers has claimed. */
-static int close_run(struct vpager_region *region, size_t first, size_t end)
-{
-	int err = end > first ? region->engine->protect(region, first, end - first, PROT_READ | PROT_WRITE, PROT_READ) : 0;
-
-	for (size_t page = first; page < end; page++)
-		page_settle(&region->table, page, err ? PAGE_WRITABLE : PAGE_READABLE, 0, 0);
-	return err;
-}
-
-/* Where the kernel copies the pages: nobody can write to them while it does, but for those that are pinned.  The rest as in
- * hide_all. */
-static int close_writers(struct vpager_region *region)
-{
-	struct page_table *table = &region->table;
-	size_t first = 0, end = 0; /* the run */
-	int err = 0, last;
-
-	for (size_t page = page_table_next(table, 0); page < table->pages && !err; page = page_table_next(table, page + 1)) {
-		uint32_t seen = page_load(&table->word[page]);
-		bool claimed = false;
-
-		while (page_state(seen) == PAGE_WRITABLE && !page_pins(seen) && !claimed)
-			claimed = page_claim(table, page, &seen, PAGE_CHANGING);
-		if (claimed && page == end && end > first) {
-			end++;
-			continue;
-		}
-		err = close_run(region, first, end);
-		first = page;
-		end = page + claimed;
-		if (!err && (seen & PAGE_OPEN) && !page_pins(seen))
-			err = -EAGAIN;
-	}
-	last = close_run(region, first, end);
-	return err ? err : last;
-}
-
-/* What the child will find is as it was at one instant from here on. */
+/* What the child will find is as it was at one instant from here on.  The kernel's own copy is: a thread that writes to a page
+ * after it was copied waits until all are, so whatever was written before is in all copies. */
 static int cut(struct vpager_region *region)
 {
-	int err;
-
-	if (!region->engine->forked)
-		return hide_all(region);
-	err = close_writers(region);
-	return err ? err : region_inheritable(region, true);
+	return region->engine->forked ? region_inheritable(region, true) : hide_all(region);
 }
 
 static void before_fork(void)

@@ -36,7 +36,7 @@ static struct {
 	unsigned long request; /* of SYS_ioctl, or advice of SYS_madvise; 0: any */
 	int error;
 	_Atomic(int) nth;
-	_Atomic(unsigned int) done;
+	_Atomic(unsigned int) done, open; /* open: could be written to when half of it was there */
 } kernel;
 
 static void play(enum trick trick, long nr, unsigned long request, int error)
@@ -72,6 +72,8 @@ static long copy_half(long a, long b, long c)
 	first.len = page_size();
 	err = __real_sys_call(SYS_ioctl, a, b, (long)&first, 0, 0, 0);
 	copy->copy = first.copy;
+	if (__real_sys_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)copy->dst, sizeof(uint64_t), 0, 0) == 0)
+		kernel.open++;
 	return err ? err : -EAGAIN;
 }
 
@@ -290,7 +292,7 @@ static void raw_child(void)
 {
 	/* Nothing was inherited, and nothing that its handler does reaches the parent's pages. */
 	for (size_t page = 0; page < PAGES; page++)
-		if (try_load(page_at(page), NULL) != -ESTALE && try_store(page_at(page), 9, NULL) != -ESTALE)
+		if ((page % 4 < 2 && try_store(page_at(page), 9, NULL) != -ESTALE) || try_load(page_at(page), NULL) != -ESTALE)
 			_exit((int)page + 1);
 	_exit(0);
 }
@@ -320,6 +322,8 @@ START_TEST(a_raw_clone_finds_holes_and_leaves_the_parent_alone)
 	for (size_t page = 0; page < PAGES; page++)
 		sure_overwritten(page);
 	OK(vpager_region_destroy(region, 0));
+	for (size_t page = 0; page < PAGES; page++)
+		sure_bytes(w.bytes + page * page_size(), (unsigned char)(page + 1), page_size());
 }
 END_TEST
 
@@ -445,6 +449,24 @@ START_TEST(what_is_done_by_half_is_finished)
 		play(NOTHING, 0, 0, 0);
 		OK(evict_all(region));
 	}
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
+START_TEST(large_pages_are_written_to_when_they_are_whole)
+{
+	size_t page = 16 * page_size();
+
+	w = (struct watched){.length = 8 * page, .context = VPAGER_CALL_HANDLER};
+	region = REGION_OVER(&w, .engine = VPAGER_ENGINE_UFFD, .page_bytes = page);
+	base = base_of(region);
+	play(HALF, SYS_ioctl, UFFDIO_COPY, 0);
+	for (size_t at = 3; at < w.length; at += page)
+		base[at] = pattern(at);
+	ck_assert_uint_gt(kernel.done, 8);
+	ck_assert_uint_eq(kernel.open, 0);
+	play(NOTHING, 0, 0, 0);
+	sure_pattern(base, 0, w.length);
 	OK(vpager_region_destroy(region, 0));
 }
 END_TEST
@@ -663,6 +685,7 @@ static Suite *uffd_suite(void)
 	                    4 * (int)(sizeof deaths / sizeof *deaths));
 	tcase_add_loop_test(tcase, a_store_over_managed_memory, 0, 2);
 	tcase_add_loop_test(tcase, what_is_done_by_half_is_finished, 0, (int)(sizeof harmless / sizeof *harmless));
+	tcase_add_test(tcase, large_pages_are_written_to_when_they_are_whole);
 	tcase_add_test(tcase, what_is_in_the_way_of_a_page_is_not_taken_for_it);
 	tcase_add_test(tcase, a_page_that_cannot_be_given_back_stays);
 	tcase_add_test(tcase, no_memory_for_a_page_is_an_error_of_the_access);

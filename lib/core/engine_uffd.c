@@ -16,6 +16,8 @@
 #include "sys.h"
 #include "uffd.h"
 
+#define SMALLEST_PAGE 4096u /* of any kernel */
+
 static unsigned char *alias_of(const struct vpager_region *region, size_t page)
 {
 	return region->alias + (page << region->page_shift);
@@ -115,18 +117,22 @@ static int set_executable(struct vpager_region *region, size_t page, size_t n, i
 	return sys_mprotect((void *)region_page_address(region, page), n << region->page_shift, whole | (prot & PROT_EXEC));
 }
 
-/* The pages are claimed and not visible, so what is in the way there is the rest of something that failed. */
+/* The pages are claimed and not visible, so what is in the way there is the rest of something that failed.  Where it takes more
+ * than one page of the kernel's, nothing can be written to before all is there: an error would take what was written along. */
 static int copy_in(struct vpager_region *region, size_t page, const void *from, size_t len, bool protected)
 {
 	uintptr_t at = region_page_address(region, page);
+	bool open_later = !protected && len > SMALLEST_PAGE;
 	size_t done;
-	int err = uffd_copy(region->uffd, at, from, len, region->page_bytes, protected, &done);
+	int err = uffd_copy(region->uffd, at, from, len, region->page_bytes, protected || open_later, &done);
 
 	if (err == -EEXIST) {
 		err = uffd_forget(at, len);
 		if (!err)
-			err = uffd_copy(region->uffd, at, from, len, region->page_bytes, protected, &done);
+			err = uffd_copy(region->uffd, at, from, len, region->page_bytes, protected || open_later, &done);
 	}
+	if (!err && open_later)
+		err = uffd_protect(region->uffd, at, len, false);
 	if (err && done)
 		(void)uffd_forget(at, len); /* else the next to come in finds them in its way */
 	return err;
