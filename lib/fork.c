@@ -128,7 +128,8 @@ static void in_parent(void)
 	}
 	for (size_t i = 0; forking.closed && i < region_slots(); i++)
 		if (inherits(region_slot(i))) {
-			(void)region_inheritable(region_slot(i), false); /* a raw clone must find a hole; no other would matter */
+			if (region_slot(i)->engine->forked) /* only a raw clone could tell if this failed */
+				(void)region_inheritable(region_slot(i), false);
 			gate_open(&region_slot(i)->gate);
 			region_settled(region_slot(i)); /* the evictor could do nothing meanwhile */
 		}

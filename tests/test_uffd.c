@@ -27,6 +27,7 @@ enum trick {
 	FAILS_ONCE,  /* with `error`, and does nothing */
 	FAILS,       /* all the time */
 	HALF,        /* UFFDIO_COPY: the first page alone, then EAGAIN, as its manual says it may */
+	HALF_FAILS,  /* the same, and then `error` */
 	NTH          /* the nth call of those that can fail */
 };
 
@@ -84,8 +85,10 @@ long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 	if (trick == NTH && can_fail(nr) && --kernel.nth == 0)
 		return -kernel.error;
 	if (trick != NOTHING && trick != NTH && is_meant(nr, b, c)) {
-		if (trick == HALF)
+		if (trick == HALF || (trick == HALF_FAILS && kernel.done == 0))
 			return copy_half(a, b, c);
+		if (trick == HALF_FAILS)
+			return -kernel.error;
 		if (trick == FAILS || kernel.done == 0) {
 			kernel.done++;
 			return -kernel.error;
@@ -492,6 +495,22 @@ START_TEST(what_is_in_the_way_of_a_page_is_not_taken_for_it)
 }
 END_TEST
 
+START_TEST(a_copy_that_fails_half_way_leaves_nothing_behind)
+{
+	make(0);
+	OK(vpager_region_advise(region, 0, 1, VPAGER_ADVICE_SEQUENTIAL));
+	play(HALF_FAILS, SYS_ioctl, UFFDIO_COPY, ENOMEM);
+	ck_assert_int_eq(try_load(page_at(9), NULL), -ENOMEM);
+	ck_assert_uint_eq(kernel.done, 1);
+	play(NOTHING, 0, 0, 0);
+	OK(evict_all(region));
+	memset(w.bytes, 0x55, w.length);
+	sure_bytes(page_at(9), 0x55, page_size()); /* first: a run that comes to it finds it in its way */
+	sure_bytes(base, 0x55, w.length);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 START_TEST(a_page_that_cannot_be_given_back_stays)
 {
 	make(0);
@@ -687,6 +706,7 @@ static Suite *uffd_suite(void)
 	tcase_add_loop_test(tcase, what_is_done_by_half_is_finished, 0, (int)(sizeof harmless / sizeof *harmless));
 	tcase_add_test(tcase, large_pages_are_written_to_when_they_are_whole);
 	tcase_add_test(tcase, what_is_in_the_way_of_a_page_is_not_taken_for_it);
+	tcase_add_test(tcase, a_copy_that_fails_half_way_leaves_nothing_behind);
 	tcase_add_test(tcase, a_page_that_cannot_be_given_back_stays);
 	tcase_add_test(tcase, no_memory_for_a_page_is_an_error_of_the_access);
 	tcase_add_loop_test(tcase, a_page_that_cannot_be_hidden_stays_as_it_was, 0, (int)(sizeof hiding / sizeof *hiding));

@@ -105,16 +105,17 @@ static void abandon(struct vpager_region *region, size_t page, size_t n)
 	(void)n;
 }
 
-/* The right to execute follows the pages once any had it. */
+/* The right to execute is the mapping's, and follows the pages once any had it.  What can be executed can be written to only
+ * while the program wants both. */
 static int set_executable(struct vpager_region *region, size_t page, size_t n, int prot)
 {
-	int whole = region->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-
 	if (prot & PROT_EXEC)
-		atomic_store_explicit(&region->executable, 1, memory_order_relaxed); /* only goes up; a late look costs a fault */
+		atomic_store_explicit(&region->executable, 1, memory_order_relaxed); /* who claims such a page later sees it */
 	else if (!atomic_load_explicit(&region->executable, memory_order_relaxed))
 		return 0;
-	return sys_mprotect((void *)region_page_address(region, page), n << region->page_shift, whole | (prot & PROT_EXEC));
+	else
+		prot = region->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+	return sys_mprotect((void *)region_page_address(region, page), n << region->page_shift, prot);
 }
 
 /* The pages are claimed and not visible, so what is in the way there is the rest of something that failed.  Where it takes more
@@ -223,7 +224,7 @@ static int protect(struct vpager_region *region, size_t page, size_t n, int from
 		return hide(region, page, n, from);
 	if (from == PROT_NONE)
 		return unhide(region, page, n, to);
-	if ((from ^ to) & PROT_EXEC)
+	if ((from | to) & PROT_EXEC)
 		err = set_executable(region, page, n, to);
 	return err ? err : uffd_protect(region->uffd, region_page_address(region, page), n << region->page_shift, !(to & PROT_WRITE));
 }
