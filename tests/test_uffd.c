@@ -17,6 +17,14 @@
 #define MADV_PAGEOUT 21 /* asm-generic/mman-common.h, kernel 5.4 */
 #endif
 
+#if __SIZEOF_LONG__ == 8 /* as lib/core/sys.c has it */
+#define NR_PREAD SYS_pread64
+#define NR_PWRITE SYS_pwrite64
+#else
+#define NR_PREAD SYS_preadv
+#define NR_PWRITE SYS_pwritev
+#endif
+
 long __real_sys_call(long nr, long a, long b, long c, long d, long e, long f);
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f);
 
@@ -62,8 +70,8 @@ static bool can_fail(long nr)
 	if (nr == SYS_mmap)
 		return true;
 #endif
-	return nr == SYS_ioctl || nr == SYS_madvise || nr == SYS_mprotect || nr == SYS_pwrite64 || nr == SYS_fallocate ||
-	       nr == SYS_pread64;
+	return nr == SYS_ioctl || nr == SYS_madvise || nr == SYS_mprotect || nr == NR_PWRITE || nr == SYS_fallocate ||
+	       nr == NR_PREAD;
 }
 
 static long copy_half(long a, long b, long c)
@@ -550,7 +558,7 @@ static const struct {
 	unsigned long request;
 	int error, result;
 } hiding[] = {{SYS_ioctl, UFFDIO_WRITEPROTECT, ENOMEM, -ENOMEM},
-              {SYS_pwrite64, 0, ENOSPC, -ENOMEM},
+              {NR_PWRITE, 0, ENOSPC, -ENOMEM},
               {SYS_madvise, MADV_DONTNEED, ENOMEM, -ENOMEM}};
 
 START_TEST(a_page_that_cannot_be_hidden_stays_as_it_was)
