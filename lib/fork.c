@@ -162,7 +162,8 @@ static const uint32_t present_flags =
     PAGE_DIRTY | PAGE_ARMED | PAGE_WRITTEN | PAGE_DENY_READ | PAGE_DENY_WRITE | PAGE_EXECUTABLE;
 
 /* The bytes at the cut, where the engine can show or find them; *as: hidden, or readable at most. */
-static int copy_bytes(struct vpager_region *region, size_t page, uint32_t word, const struct parents *parents, enum page_state *as)
+static int copy_bytes(struct vpager_region *region, size_t page, uint32_t word, const struct parents *parents,
+                      enum page_state *as)
 {
 	size_t at = page << region->page_shift, done;
 	int err;

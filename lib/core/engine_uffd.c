@@ -5,7 +5,7 @@
  *      base   private anonymous, readable and writable        <- the program's addresses; what is not there is SIGBUS
  *      alias  MAP_SHARED of a memory file                      <- the bytes of hidden pages; else a hole
  *
- * A page appears by one ioctl that copies its bytes in, so no thread sees it half filled, and no mapping is ever split.  The one
+ * A page appears by one ioctl that copies its bytes in, so no thread sees it half filled, and no mapping is split.  The one
  * exception is vpager_region_protect with PROT_EXEC: the right to execute is the mapping's. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The userfaultfd: one descriptor for all regions.  No events are asked for, so nothing is ever queued on it, nobody has to
- * read it, and the kernel has no reason to say that the mappings are changing.  A missing or write-protected page is SIGBUS in the thread
- * that touches it.  copy, protect and forget run in the handler.  In a child of a raw clone, whose copy of the descriptor is about the
- * parent's memory, they say -ESTALE. */
+ * read it, and the kernel has no reason to say that the mappings are changing.  A missing or write-protected page is SIGBUS
+ * in the thread that touches it.  copy, protect and forget run in the handler.  In a child of a raw clone, whose copy of the
+ * descriptor is about the parent's memory, copy and protect say -ESTALE. */
 #ifndef VPAGER_CORE_UFFD_H
 #define VPAGER_CORE_UFFD_H
 
