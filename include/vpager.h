@@ -272,6 +272,7 @@ struct vpager_region_stats {
 	uint64_t faults;      /* answered here, of any kind */
 	uint64_t fills;       /* store reads that brought pages in, from swap too */
 	uint64_t fill_pages;  /* pages brought in */
+	uint64_t readahead_unused_pages; /* read ahead, and given back before anything showed that they were of use */
 	uint64_t writebacks;  /* pages written to the store or to swap */
 	uint64_t evictions;   /* pages given back */
 	uint64_t soft_faults; /* pages shown again whose bytes were still here */

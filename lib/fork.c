@@ -197,6 +197,7 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 				err = store_write(region->swap, at, parents->page, region->page_bytes, NULL, NULL);
 			atomic_fetch_add_explicit(&region->counters.swapped_pages, 1, memory_order_relaxed);
 		}
+		page_table_use(&region->table, page);
 		page_flags(&region->table.word[page], word & absent_flags, 0);
 		return err;
 	}
@@ -219,7 +220,8 @@ static int copy_pages(struct vpager_region *region, const struct parents *parent
 {
 	int err = 0;
 
-	for (size_t page = 0; page < region->table.pages && !err; page++)
+	for (size_t page = page_table_next_used(&parents->table, 0); page < region->table.pages && !err;
+	     page = page_table_next_used(&parents->table, page + 1))
 		if (page_load(&parents->table.word[page]))
 			err = copy_page(region, page, parents);
 	return err;

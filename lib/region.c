@@ -66,17 +66,15 @@ static int check(struct vpager_region_options *o)
 	return 0;
 }
 
-static size_t readahead_pages(const struct vpager_region_options *o)
+/* Pages of one fill of so many bytes, at most. */
+static size_t fill_pages(const struct vpager_region_options *o, size_t bytes)
 {
-	size_t bytes = o->readahead_bytes ? o->readahead_bytes : READAHEAD_DEFAULT;
 	size_t limit = o->resident_limit_bytes, pages;
 
-	if (o->readahead_bytes == VPAGER_READAHEAD_NONE)
-		return 1;
 	if (residency_total.limit && (!limit || residency_total.limit < limit))
 		limit = residency_total.limit;
 	if (limit && bytes > limit / 4)
-		bytes = limit / 4; /* what was read ahead must not push out what is in use */
+		bytes = limit / 4; /* what was read at once must not push out what is in use */
 	pages = bytes / o->page_bytes;
 	return pages ? pages : 1;
 }
@@ -208,7 +206,10 @@ static void describe(struct vpager_region *region, const struct vpager_region_op
 	region->store_offset = o->store_offset;
 	region->stored_bytes = stored < o->length ? (size_t)stored : o->length;
 	region->residency.limit = o->resident_limit_bytes;
-	region->readahead_pages = readahead_pages(o);
+	region->fetch_pages = fill_pages(o, READAHEAD_DEFAULT);
+	region->readahead_pages = 1;
+	if (o->readahead_bytes != VPAGER_READAHEAD_NONE)
+		region->readahead_pages = fill_pages(o, o->readahead_bytes ? o->readahead_bytes : READAHEAD_DEFAULT);
 	region->on_error = o->on_error;
 	region->on_write = o->on_write;
 	region->ctx = o->ctx;

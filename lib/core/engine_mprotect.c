@@ -14,6 +14,9 @@
 #include "sys.h"
 
 #define ALIAS_WINDOW_PAGES 64u
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* asm-generic/mman-common.h, kernel 5.14 */
+#endif
 
 /* A memory file takes what it needs from the machine's memory.  A file in /dev/shm, its stand-in, has a file system around it
  * that can be full, which would be found out by SIGBUS at the first touch. */
@@ -101,9 +104,13 @@ static int publish(struct vpager_region *region, size_t page, size_t n, int prot
 	int err = protect(region, page, n, PROT_NONE, prot);
 
 	(void)in;
-	if (!err)
-		trim_alias(region, page, n);
-	return err;
+	if (err)
+		return err;
+	trim_alias(region, page, n);
+	/* The kernel maps shared pages that are written to one by one, a fault each; in runs it is cheaper.  Only a hint. */
+	if (n > 1 && (prot & PROT_WRITE))
+		(void)sys_madvise((void *)region_page_address(region, page), n << region->page_shift, MADV_POPULATE_READ);
+	return 0;
 }
 
 /* They are there already. */

@@ -209,7 +209,9 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 		return err;
 	}
 	count(&region->counters.evictions, 1);
-	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED);
+	if (before & PAGE_AHEAD)
+		count(&region->counters.readahead_unused_pages, 1);
+	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED | PAGE_AHEAD);
 	reclaim_return(region, 1);
 	return 0;
 }

@@ -47,14 +47,14 @@ static enum page_state shown_as(const struct vpager_region *region, uint32_t wor
 	return PAGE_READABLE;
 }
 
-void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)
+void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t ahead)
 {
 	if (to == PAGE_WRITABLE) {
 		if (!(before & PAGE_DIRTY))
 			atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
-		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED, PAGE_ARMED);
+		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED | ahead, PAGE_ARMED | PAGE_AHEAD);
 	} else {
-		page_settle(&region->table, page, to, PAGE_ACCESSED, 0);
+		page_settle(&region->table, page, to, PAGE_ACCESSED | ahead, PAGE_AHEAD);
 	}
 }
 
@@ -99,7 +99,7 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 	if (err)
 		page_settle(&region->table, page, page_state(before), 0, 0);
 	else
-		settle_shown(region, page, before, to);
+		settle_shown(region, page, before, to, 0);
 	gate_leave(&region->gate);
 	region_settled(region);
 	if (err)
@@ -242,6 +242,8 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 	}
 	word = page_load(&region->table.word[page]);
 	see_fetch(region, fault, word);
+	if (word & PAGE_AHEAD)
+		page_flags(&region->table.word[page], 0, PAGE_AHEAD); /* read ahead for this one */
 	if (waited)
 		thread_self.repeats = 0; /* something changed while it slept */
 	if (waited && page_visible(word))
