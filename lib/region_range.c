@@ -107,29 +107,43 @@ static bool fits_both(const struct vpager_region *region, size_t pages)
 	return fits_limit(&region->residency, region, bytes) && fits_limit(&residency_total, region, bytes);
 }
 
-static int compare_pages(const void *a, const void *b)
+/* One pass of a radix sort: by the byte at `shift`, and else in the order as given. */
+static void sort_by_byte(const size_t *page, size_t n, unsigned int shift, size_t *out)
 {
-	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	size_t end[256] = {0}, before = 0;
 
-	return (x > y) - (x < y);
+	for (size_t i = 0; i < n; i++)
+		end[page[i] >> shift & 255]++;
+	for (int byte = 0; byte < 256; byte++) {
+		size_t many = end[byte];
+
+		end[byte] = before;
+		before += many;
+	}
+	for (size_t i = 0; i < n; i++)
+		out[end[page[i] >> shift & 255]++] = page[i];
 }
 
-/* The list in order of addresses: itself if it is, else a copy, which is the caller's to free. */
-static const size_t *sorted(const size_t *page, size_t n, size_t **copy)
+/* The list in order of addresses: itself if it is, else a copy in *memory, which is the caller's to free.  NULL: no memory. */
+static const size_t *sorted(const size_t *page, size_t n, size_t greatest, size_t **memory)
 {
-	size_t i = 1;
+	const size_t *from = page;
+	size_t i = 1, *to;
 
-	*copy = NULL;
+	*memory = NULL;
 	while (i < n && page[i - 1] <= page[i])
 		i++;
 	if (i >= n)
 		return page;
-	*copy = n > SIZE_MAX / sizeof *page ? NULL : malloc(n * sizeof *page);
-	if (!*copy)
+	*memory = to = n > SIZE_MAX / 2 / sizeof *page ? NULL : malloc(2 * n * sizeof *page);
+	if (!to)
 		return NULL;
-	memcpy(*copy, page, n * sizeof *page);
-	qsort(*copy, n, sizeof *page, compare_pages);
-	return *copy;
+	for (unsigned int shift = 0; shift < 8 * sizeof *page && greatest >> shift; shift += 8) {
+		sort_by_byte(from, n, shift, to);
+		from = to;
+		to = from == *memory ? *memory + n : *memory;
+	}
+	return from;
 }
 
 /* Neighbours in one read and one step.  What does not get in this way (somebody else is at it, there was an error, no room, or
@@ -154,7 +168,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	arch_sigset_t open;
 	struct range all;
 	const size_t *in_order;
-	size_t *copy;
+	size_t *memory;
 	uint32_t seen;
 	int err = range_check(region, 0, region ? region->length : 0, &all);
 
@@ -165,7 +179,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 			return -EINVAL;
 	if (!fits_both(region, n))
 		return -ENOMEM;
-	in_order = sorted(page, n, &copy);
+	in_order = sorted(page, n, all.end - 1, &memory);
 	if (n && !in_order)
 		return -ENOMEM;
 	signals_close(&open);
@@ -173,7 +187,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	for (size_t i = 0; i < n && !err; i++)
 		err = bring(region, page[i], false, &open, &seen);
 	signals_restore(&open);
-	free(copy);
+	free(memory);
 	return err;
 }
 

@@ -73,16 +73,16 @@ for case in fault-random fault-2t; do
 done
 
 # The same for the cases without libsigsegv.  An engine that is not here is named as that.
-for line in "prefault-random vpager vpager-mprotect kernel-file" "pages-64k vpager vpager-mprotect vpager-file kernel-pread" \
+for these in "prefault-random vpager vpager-mprotect kernel-file" "pages-64k vpager vpager-mprotect vpager-file kernel-pread" \
 	"scan-file vpager vpager-mprotect kernel-mmap kernel-read"; do
-	case=${line%% *}
+	case=${these%% *}
 	"$bench" --json --runs 1 --mib 8 "$case" >"$tmp/json" 2>"$tmp/err" || {
 		status=$?
 		cat "$tmp/err"
 		fail "$case: exit status $status"
 	}
 	check_json_by_grep "$tmp/json"
-	for contender in ${line#* }; do
+	for contender in ${these#* }; do
 		grep -q "\"case\": \"$case/8MiB\", \"contender\": \"$contender\"" "$tmp/json" || fail "$case: no line for $contender"
 	done
 	grep -q '"vpager-uffd"' "$tmp/json" || grep -q 'vpager-uffd skipped: ' "$tmp/err" ||
