@@ -223,7 +223,9 @@ size_t vpager_region_length(const struct vpager_region *region); /* as asked for
 /* The calls below take off and len in bytes; the pages that they touch are meant.  Beyond the region's length: -EINVAL.
  * In a fork child that did not inherit the region: -ESTALE. */
 
-/* Bring pages in: their numbers, in any order.  The first error ends it.  -ENOMEM: more than the resident limit allows. */
+/* Bring pages in, without a fault: their numbers, in any order.  Neighbours come in together.  The first error in the list is
+ * returned; pages before it are in, those after it may be.  -ENOMEM: more than the resident limit allows, or no memory for a sorted
+ * copy of the list. */
 int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n);
 
 /* Keep pages in and accessible until unpinned, for system calls that would get EFAULT from a hidden page.  Pins nest.
@@ -234,9 +236,10 @@ int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len); /
 
 enum vpager_advice {
 	VPAGER_ADVICE_NORMAL,
-	VPAGER_ADVICE_WILLNEED,   /* fetch in the worker threads, without waiting */
+	VPAGER_ADVICE_WILLNEED,   /* fetch in the worker threads, all of them, without waiting */
 	VPAGER_ADVICE_DONTNEED,   /* evict now; no contents are lost */
-	VPAGER_ADVICE_SEQUENTIAL, /* of the whole region: full readahead from the first fault */
+	VPAGER_ADVICE_SEQUENTIAL, /* of the whole region: full readahead from the first fault; in private regions a write opens the
+	                           * pages ahead for writing, and they count as written, until vpager_region_arm is used */
 	VPAGER_ADVICE_RANDOM      /* of the whole region: no readahead */
 };
 int vpager_region_advise(struct vpager_region *region, size_t off, size_t len, enum vpager_advice advice);
@@ -248,8 +251,8 @@ int vpager_region_protect(struct vpager_region *region, size_t off, size_t len, 
 /* From now on the next write to each page is seen: by on_write, and by vpager_region_dirty. */
 int vpager_region_arm(struct vpager_region *region, size_t off, size_t len);
 
-/* Calls each(ctx, off, len) for every run of pages written since they were armed or the region was created, in order of
- * addresses, and arms them again if rearm is set.  A non-zero return of each ends it and is returned. */
+/* Calls each(ctx, off, len) for every run of pages written since they were armed or the region was created (where
+ * VPAGER_ADVICE_SEQUENTIAL was given before, also pages that a write opened ahead), in order of addresses, and arms them again if rearm is set.  A non-zero return of each ends it and is returned. */
 int vpager_region_dirty(struct vpager_region *region, size_t off, size_t len, bool rearm,
                         int (*each)(void *ctx, size_t off, size_t len), void *ctx);
 
