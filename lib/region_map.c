@@ -70,12 +70,9 @@ static int open_base(struct vpager_region *region)
 {
 	void *base = (void *)region->object.base;
 	size_t span = region->object.span;
-	int fd, err;
+	int fd, err = staging_open();
 
-	if (region->engine != &engine_uffd)
-		return 0;
-	err = staging_open();
-	if (err)
+	if (err || region->engine != &engine_uffd)
 		return err;
 	fd = uffd_open();
 	if (fd < 0)

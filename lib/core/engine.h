@@ -32,7 +32,9 @@ struct engine {
 	/* Where the first len bytes of pages [page, page + n) are to be written before anybody sees them; the others read as
 	 * zeros.  NULL: no memory. */
 	unsigned char *(*frame)(struct vpager_region *region, size_t page, size_t n, size_t len, struct incoming *in);
-	/* The same for bytes that are in memory already, which is cheaper.  false: it did not work, use frame. */
+	/* The frame's bytes are whole.  NULL: that is all the same to the engine. */
+	int (*complete)(struct vpager_region *region, size_t page, size_t len, const struct incoming *in);
+	/* As frame and complete, for bytes that are in memory already, which is cheaper.  false: it did not work, use frame. */
 	bool (*put)(struct vpager_region *region, size_t page, size_t n, const void *bytes, size_t len, struct incoming *in);
 	/* Pages of the incoming run become visible, each in one step.  Done again after an error it is harmless.  -ENOMEM. */
 	int (*publish)(struct vpager_region *region, size_t page, size_t n, int prot, const struct incoming *in);

@@ -6,11 +6,13 @@
  *      alias  MAP_SHARED, PROT_READ|PROT_WRITE                  <- ours: bytes are written and read here, behind the page
  *      memory file: a hole where a page is absent
  *
- * A page is written through the alias first and protected open afterwards, so no thread sees it half filled. */
+ * Bytes get into the memory file first, and the page is protected open afterwards, so no thread sees it half filled.  They get there
+ * by write from a staging slot, or from where they are: through the alias each page would be cleared and mapped first, by a fault. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include "region.h"
+#include "staging.h"
 #include "sys.h"
 
 #define ALIAS_WINDOW_PAGES 64u
@@ -38,22 +40,50 @@ static unsigned char *alias_of(const struct vpager_region *region, size_t page)
 	return region->alias + (page << region->page_shift);
 }
 
-static unsigned char *frame(struct vpager_region *region, size_t page, size_t n, size_t len, struct incoming *in)
+/* -EFAULT: they are themselves in memory that the kernel may not read now, a hidden page. */
+static int write_frames(struct vpager_region *region, size_t page, const unsigned char *from, size_t len)
 {
-	(void)n;
-	(void)len; /* beyond it is a hole of the file */
-	(void)in;
-	return alias_of(region, page);
+	int64_t at = region->frames_offset + (int64_t)(page << region->page_shift);
+
+	for (size_t done = 0; done < len;) {
+		ssize_t n = sys_pwrite(region->frames_fd, from + done, len - done, at + (int64_t)done);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 || n == -ENOSPC ? -ENOMEM : (int)n;
+		done += (size_t)n;
+	}
+	return 0;
 }
 
-/* Into the memory file by write: the alias would be given a cleared page first.  Bytes that are themselves in memory that the
- * kernel may not read now (a hidden page) give EFAULT. */
+/* Beyond len there is a hole of the file. */
+static unsigned char *frame(struct vpager_region *region, size_t page, size_t n, size_t len, struct incoming *in)
+{
+	(void)region;
+	(void)page;
+	(void)n;
+	in->slot = staging_take(len);
+	in->slot_bytes = len;
+	return in->slot;
+}
+
+static int complete(struct vpager_region *region, size_t page, size_t len, const struct incoming *in)
+{
+	return write_frames(region, page, in->slot, len);
+}
+
 static bool put(struct vpager_region *region, size_t page, size_t n, const void *from, size_t len, struct incoming *in)
 {
 	(void)n;
 	(void)in;
-	return sys_pwrite(region->frames_fd, from, len, region->frames_offset + (int64_t)(page << region->page_shift)) ==
-	       (ssize_t)len;
+	return write_frames(region, page, from, len) == 0;
+}
+
+static void release(struct incoming *in)
+{
+	if (in->slot)
+		staging_give(in->slot, in->slot_bytes);
 }
 
 static const unsigned char *bytes(const struct vpager_region *region, size_t page, uint32_t before)
@@ -123,11 +153,6 @@ static int keep(struct vpager_region *region, size_t page, size_t n, const struc
 	return 0;
 }
 
-static void release(struct incoming *in)
-{
-	(void)in;
-}
-
 /* Gives back the memory behind pages that are not visible. */
 static int punch(struct vpager_region *region, size_t page, size_t n)
 {
@@ -164,6 +189,7 @@ const struct engine engine_mprotect = {
     .splits = true,
     .reserve = reserve,
     .frame = frame,
+    .complete = complete,
     .put = put,
     .publish = publish,
     .keep = keep,

@@ -79,6 +79,8 @@ static int read_run(const struct request *request, bool borrow, struct incoming 
 	if (!to)
 		return -ENOMEM;
 	err = store_read(source, offset, to, len, word, word + (n - 1));
+	if (!err && engine->complete)
+		err = engine->complete(region, page, len, in);
 	if (err) {
 		count(&region->counters.fill_errors, 1);
 		engine->abandon(region, page, n);
