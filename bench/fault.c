@@ -262,6 +262,7 @@ static const struct bench_contender contenders_in_sequence[] = {
 	{"vpager-told", run_vpager_told, VPAGER_ENGINE_AUTO, false},
 	{"vpager-mprotect", run_vpager, VPAGER_ENGINE_MPROTECT, false},
 	{"vpager-mprotect-told", run_vpager_told, VPAGER_ENGINE_MPROTECT, false},
+	{"vpager-uffd", run_vpager, VPAGER_ENGINE_UFFD, false},
 	{"kernel-file", run_kernel_file, 0, true},
 	{"kernel-anon", run_kernel_anon, 0, true},
 	{"libsigsegv", run_libsigsegv, 0, true},

@@ -136,11 +136,11 @@ static bool untouched(const struct vpager_region *region, size_t page)
 	return page_state(seen) == PAGE_ABSENT && !(seen & PAGE_WRITTEN) && ((seen & PAGE_ARMED) || !region->on_write);
 }
 
-/* From now on nothing counts as written that was only opened.  release: fills that began before it have claimed their pages, and
- * are waited for there; later ones see it. */
+/* From now on nothing counts as written that was only opened: see watched() in fill.c. */
 static void watch(struct vpager_region *region)
 {
-	atomic_store_explicit(&region->watched, 1, memory_order_release);
+	atomic_store_explicit(&region->watched, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 VPAGER_EXPORT int vpager_region_arm(struct vpager_region *region, size_t off, size_t len)

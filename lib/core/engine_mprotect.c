@@ -6,8 +6,9 @@
  *      alias  MAP_SHARED, PROT_READ|PROT_WRITE                  <- ours: bytes are written and read here, behind the page
  *      memory file: a hole where a page is absent
  *
- * Bytes get into the memory file first, and the page is protected open afterwards, so no thread sees it half filled.  They get there
- * by write from a staging slot, or from where they are: through the alias each page would be cleared and mapped first, by a fault. */
+ * Bytes get into the memory file first, and the page is protected open afterwards, so no thread sees it half filled.  They get
+ * there by write, from where they are or from a staging slot: through the alias each page would first be cleared and mapped, by
+ * a fault. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -121,7 +122,7 @@ static int protect(struct vpager_region *region, size_t page, size_t n, int from
 static void trim_alias(struct vpager_region *region, size_t page, size_t n)
 {
 	size_t group = page / GROUP_PAGES, first = group * GROUP_PAGES, end = first + GROUP_PAGES;
-	uint32_t present = atomic_load_explicit(&region->table.group[group], memory_order_relaxed);
+	uint32_t present = atomic_load_explicit(&region->table.group[group], memory_order_relaxed) & ~GROUP_USED;
 
 	if (present % ALIAS_WINDOW_PAGES + n < ALIAS_WINDOW_PAGES)
 		return;

@@ -313,8 +313,15 @@ static bool must_wait_for_room(struct vpager_region *region, struct attempt *att
 static bool may_open(const struct vpager_region *region, size_t page, enum vpager_access access)
 {
 	return access == VPAGER_ACCESS_WRITE && region_page_private(region, page) && !(region->flags & VPAGER_REGION_NO_SWAP) &&
-	       !atomic_load_explicit(&region->watched, memory_order_acquire) &&
 	       atomic_load_explicit(&region->advice, memory_order_relaxed) == VPAGER_ADVICE_SEQUENTIAL;
+}
+
+/* Asked after the pages are claimed; who begins to watch says so before it looks at them.  With a fence on both sides either we
+ * see that, or they see the claim, wait for it, and arm the pages. */
+static bool watched(const struct vpager_region *region)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&region->watched, memory_order_relaxed);
 }
 
 static enum outcome fill_here(struct request *request, struct attempt *attempt)
@@ -357,6 +364,7 @@ enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t see
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	request.open = may_open(region, page, request.access);
 	request.n = claim_beside(region, page, like, &ahead, request.open);
+	request.open = request.open && !watched(region);
 	request.page = ahead.downward ? page - (request.n - 1) : page;
 	readahead_advance(region, &ahead, page, request.page, request.n);
 	if (read_by_worker(region, page, like))
