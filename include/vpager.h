@@ -53,6 +53,29 @@ bool vpager_handle_signal(int signo, void *siginfo, void *ucontext);
 /* After somebody else called sigaction for SIGSEGV or SIGBUS: put our handler in front again, chaining to theirs. */
 int vpager_ensure_last(void);
 
+/* ---- features: what this kernel, CPU, container and build can do.  Nothing below depends on them for being right. ---- */
+
+#define VPAGER_FEATURE_ENGINE_MPROTECT (UINT64_C(1) << 0)    /* regions by mprotect(2) */
+#define VPAGER_FEATURE_ENGINE_UFFD (UINT64_C(1) << 1)        /* regions by userfaultfd(2), faults answered in their own thread */
+#define VPAGER_FEATURE_ENGINE_UFFD_THREAD (UINT64_C(1) << 2) /* regions by userfaultfd(2) that system calls may touch */
+#define VPAGER_FEATURE_MEMORY_FILE (UINT64_C(1) << 3)        /* memfd_create(2); without it a file in a file system */
+#define VPAGER_FEATURE_GUARD_MARKERS (UINT64_C(1) << 4)      /* MADV_GUARD_INSTALL: guards that take no mapping each */
+#define VPAGER_FEATURE_SNAPSHOT_SWING (UINT64_C(1) << 5)     /* MREMAP_DONTUNMAP of shared memory: a cut in microseconds */
+#define VPAGER_FEATURE_ACCESS_HARDWARE (UINT64_C(1) << 6)    /* this CPU's fault status tells writes from reads */
+#define VPAGER_FEATURE_ACCESS_DECODED (UINT64_C(1) << 7)     /* writes are told from reads, by that or by the instruction */
+#define VPAGER_FEATURE_BACKTRACE (UINT64_C(1) << 8)          /* vpager_backtrace */
+#define VPAGER_FEATURE_MEMBARRIER (UINT64_C(1) << 9)         /* membarrier(2), private and expedited */
+
+/* The features that work here, each found by trying it, once in the life of the process. */
+uint64_t vpager_features(void);
+
+/* Why a feature does not work here and what would change that, or that it does: one line, cut off to len bytes with its
+ * terminating 0.  -EINVAL: not one feature that this library knows; text NULL with len not 0. */
+int vpager_feature_reason(uint64_t feature, char *text, size_t len);
+
+/* "engine-uffd", ...; NULL: not one feature that this library knows. */
+const char *vpager_feature_name(uint64_t feature);
+
 /* ---- faults ---- */
 
 enum vpager_fault_reason {
@@ -233,6 +256,13 @@ int vpager_region_prefault(struct vpager_region *region, const size_t *page, siz
  * -EAGAIN: a page has 65,535 pins.  Nothing stays pinned on error. */
 int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write);
 int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len); /* -EINVAL: a page was not pinned */
+
+/* [S] The same for any addresses: they may be in several regions, partly or wholly in none, and what is in none is left alone.
+ * 0 also where nothing is ours.  Errors as vpager_region_pin, and -ESTALE; nothing stays pinned on error. */
+int vpager_pin_address(const void *address, size_t len, bool for_write);
+int vpager_unpin_address(const void *address, size_t len); /* -EINVAL: a page of ours was not pinned */
+/* [S] Whether any byte of it is in a region: without a lock, and a few nanoseconds where the answer is no. */
+bool vpager_address_managed(const void *address, size_t len);
 
 enum vpager_advice {
 	VPAGER_ADVICE_NORMAL,

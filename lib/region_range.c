@@ -241,7 +241,7 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 	}
 }
 
-static int unpin_pages(struct vpager_region *region, struct range range)
+int range_unpin(struct vpager_region *region, struct range range)
 {
 	int err = 0;
 
@@ -256,15 +256,12 @@ static int unpin_pages(struct vpager_region *region, struct range range)
 	return err;
 }
 
-VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write)
+int range_pin(struct vpager_region *region, struct range range, bool for_write)
 {
 	arch_sigset_t open;
-	struct range range;
 	size_t page;
-	int err = range_check(region, off, len, &range);
+	int err = 0;
 
-	if (err)
-		return err;
 	if (!fits_both(region, range.end - range.first))
 		return -ENOMEM; /* before anything is brought in for it */
 	signals_close(&open);
@@ -275,8 +272,16 @@ VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, si
 	}
 	signals_restore(&open);
 	if (err)
-		(void)unpin_pages(region, (struct range){range.first, page}); /* each was pinned above */
+		(void)range_unpin(region, (struct range){range.first, page}); /* each was pinned above */
 	return err;
+}
+
+VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write)
+{
+	struct range range;
+	int err = range_check(region, off, len, &range);
+
+	return err ? err : range_pin(region, range, for_write);
 }
 
 VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len)
@@ -284,7 +289,7 @@ VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, 
 	struct range range;
 	int err = range_check(region, off, len, &range);
 
-	return err ? err : unpin_pages(region, range);
+	return err ? err : range_unpin(region, range);
 }
 
 /* ---- to the store, and out of memory ---- */

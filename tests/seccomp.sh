@@ -72,6 +72,33 @@ for denied in userfaultfd=EPERM userfaultfd=ENOSYS userfaultfd=EACCES; do
 	VPAGER_ENGINE=mprotect run "$launcher" -d "$denied" "$tmp/where" >"$tmp/out" || fail "no region with $denied"
 done
 
+# ---- what is denied is said, with what would change it ----
+
+probe=$PWD/tools/vpager-probe
+[ -x "$probe" ] || fail "no $probe here (make builds it)"
+
+# said_of FEATURE PATTERN LAUNCHER-OPTION...: vpager-probe's line for the feature.
+said_of() {
+	feature=$1
+	pattern=$2
+	shift 2
+	run "$launcher" "$@" "$probe" >"$tmp/out" || fail "vpager-probe ended with $? under: $*"
+	grep -q "^$pattern" "$tmp/out" || {
+		cat "$tmp/out"
+		fail "vpager-probe under: ${*:-what is denied by default}: no line for $feature like: $pattern"
+	}
+}
+seccomp='needs: .*seccomp profile'
+said_of engine-uffd "no   engine-uffd  *userfaultfd(UFFD_USER_MODE_ONLY): EPERM (.*); $seccomp"
+said_of engine-uffd "no   engine-uffd  *userfaultfd(UFFD_USER_MODE_ONLY): ENOSYS (.*); needs: .*CONFIG_USERFAULTFD" -d userfaultfd=ENOSYS
+said_of engine-uffd-thread "no   engine-uffd-thread  *userfaultfd: EPERM (.*); needs: .*vm.unprivileged_userfaultfd"
+said_of memory-file "no   memory-file  *memfd_create: EPERM (.*); $seccomp" -d memfd_create=EPERM
+said_of memory-file "no   memory-file  *memfd_create: ENOSYS (.*); $seccomp" -d memfd_create=ENOSYS
+said_of membarrier "no   membarrier  *membarrier: EPERM (.*); $seccomp" -d membarrier=EPERM
+said_of guard-markers "no   guard-markers  *madvise(MADV_GUARD_INSTALL): EINVAL (.*); needs: .*6\.13" -d guard-install=EINVAL
+said_of snapshot-swing "no   snapshot-swing  *mremap(MREMAP_DONTUNMAP): EINVAL (.*); needs: a kernel" -d mremap=EINVAL
+said_of engine-mprotect 'yes  engine-mprotect '
+
 # ---- a small /dev/shm, as containers have, that gets full: an error at the access, and life goes on ----
 
 cat >"$tmp/full.c" <<'END'
