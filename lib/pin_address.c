@@ -12,12 +12,21 @@ struct span {
 	uintptr_t first, last; /* both within */
 };
 
-/* false: no byte of it can be in a region. */
+/* false: no byte of it can be in a region.  Else what of it lies within the bounds of all of them. */
 static bool span_near(const void *address, size_t len, struct span *out)
 {
+	uintptr_t lowest = atomic_load_explicit(&index_lowest, memory_order_relaxed); /* see index.h */
+	uintptr_t highest = atomic_load_explicit(&index_highest, memory_order_relaxed);
+
 	out->first = (uintptr_t)address;
 	out->last = len - 1 > UINTPTR_MAX - out->first ? UINTPTR_MAX : out->first + (len - 1);
-	return len && index_near(out->first, out->last);
+	if (len == 0 || out->last < lowest || out->first > highest)
+		return false;
+	if (out->first < lowest)
+		out->first = lowest;
+	if (out->last > highest)
+		out->last = highest;
+	return true;
 }
 
 /* The first region with pages in the span, held, and which; what is before them is taken off the span. */

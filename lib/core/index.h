@@ -27,11 +27,4 @@ void index_forget_users(struct object *object);
  * bounds were written before. */
 extern _Atomic(uintptr_t) index_lowest, index_highest;
 
-/* Whether index_acquire_next may find one: no is the answer for most addresses of most programs, and costs two loads. */
-static inline bool index_near(uintptr_t first, uintptr_t last)
-{
-	return last >= atomic_load_explicit(&index_lowest, memory_order_relaxed) &&
-	       first <= atomic_load_explicit(&index_highest, memory_order_relaxed);
-}
-
 #endif
