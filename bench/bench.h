@@ -50,7 +50,7 @@ struct bench_case {
 };
 
 /* Each up to one without a name. */
-extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[];
+extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], syscall_cases[];
 
 struct bench_options {
 	unsigned runs;

@@ -13,19 +13,17 @@ struct span {
 };
 
 /* false: no byte of it can be in a region.  Else what of it lies within the bounds of all of them. */
-static bool span_near(const void *address, size_t len, struct span *out)
+static inline bool span_near(const void *address, size_t len, struct span *out)
 {
 	uintptr_t lowest = atomic_load_explicit(&index_lowest, memory_order_relaxed); /* see index.h */
 	uintptr_t highest = atomic_load_explicit(&index_highest, memory_order_relaxed);
+	uintptr_t first = (uintptr_t)address;
+	uintptr_t last = len - 1 > UINTPTR_MAX - first ? UINTPTR_MAX : first + (len - 1);
 
-	out->first = (uintptr_t)address;
-	out->last = len - 1 > UINTPTR_MAX - out->first ? UINTPTR_MAX : out->first + (len - 1);
-	if (len == 0 || out->last < lowest || out->first > highest)
+	if (len == 0 || last < lowest || first > highest)
 		return false;
-	if (out->first < lowest)
-		out->first = lowest;
-	if (out->last > highest)
-		out->last = highest;
+	out->first = first < lowest ? lowest : first;
+	out->last = last > highest ? highest : last;
 	return true;
 }
 
@@ -105,18 +103,22 @@ static int pin(struct span all, bool for_write)
 	return err;
 }
 
-VPAGER_EXPORT bool vpager_address_managed(const void *address, size_t len)
+/* A function of its own, so that the answer no needs no stack. */
+__attribute__((noinline)) static bool holds_region(struct span span)
 {
-	struct vpager_region *region;
 	struct range pages;
-	struct span span;
+	struct vpager_region *region = next_region(&span, &pages);
 
-	if (!span_near(address, len, &span))
-		return false;
-	region = next_region(&span, &pages);
 	if (region)
 		object_release(&region->object);
 	return region != NULL;
+}
+
+VPAGER_EXPORT bool vpager_address_managed(const void *address, size_t len)
+{
+	struct span span;
+
+	return span_near(address, len, &span) && holds_region(span);
 }
 
 VPAGER_EXPORT int vpager_pin_address(const void *address, size_t len, bool for_write)

@@ -11,7 +11,7 @@ bench=bench/vpager-bench
 
 # Every case is listed, by its name first.
 "$bench" --list >"$tmp/list" || fail "--list ended with $?"
-for case in fault-random fault-seq fault-2t prefault-random pages-64k scan-file; do
+for case in fault-random fault-seq fault-2t prefault-random pages-64k scan-file syscall-overhead; do
 	grep -q "^$case " "$tmp/list" || fail "--list does not have $case"
 done
 
@@ -88,6 +88,11 @@ for these in "prefault-random vpager vpager-mprotect kernel-file" "pages-64k vpa
 	grep -q '"vpager-uffd"' "$tmp/json" || grep -q 'vpager-uffd skipped: ' "$tmp/err" ||
 		fail "$case: neither a line for vpager-uffd nor a word why not"
 done
+
+"$bench" --json --runs 1 syscall-overhead >"$tmp/json" 2>"$tmp/err" || fail "syscall-overhead: exit status $?: $(cat "$tmp/err")"
+grep -q '"libc", .*"ns/call"' "$tmp/json" || fail "syscall-overhead: no line for libc"
+grep -q '"foreign-buffer"' "$tmp/json" || grep -q 'foreign-buffer skipped: ' "$tmp/err" ||
+	fail "syscall-overhead: neither a line for foreign-buffer nor a word why not"
 
 # The table: the first peer's ratio to itself is 1.
 "$bench" --runs 1 --mib 1 fault-seq >"$tmp/table" 2>"$tmp/err" || fail "the table: exit status $?"

@@ -16,6 +16,7 @@ while read -r function; do
 done <"$tmp/functions"
 [ -x "$root$bindir/vpager-probe" ] || fail "no vpager-probe in $root$bindir"
 [ -f "$root$mandir/man1/vpager-probe.1" ] || fail "no manual page vpager-probe.1 in $root$mandir/man1"
+[ -f "$root$mandir/man7/vpager-syscalls.7" ] || fail "no manual page vpager-syscalls.7 in $root$mandir/man7"
 [ -f "$root$mandir/man7/vpager.7" ] || fail "no manual page vpager.7 in $root$mandir/man7"
 [ -f "$root$pkgconfigdir/vpager.pc" ] || fail "no vpager.pc in $root$pkgconfigdir"
 

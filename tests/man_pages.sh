@@ -48,7 +48,7 @@ while read -r function; do
 	sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$page" | grep -qE "^\.F[no] (.*[ *\"])?$function\\b" ||
 		complain "SYNOPSIS does not declare it"
 done <"$tmp/functions"
-for page in vpager.7 vpager-probe.1; do
+for page in vpager.7 vpager-probe.1 vpager-syscalls.7; do
 	[ -f "$man/$page" ] || bad="$bad
   $page is missing"
 done
