@@ -21,7 +21,9 @@
 #include <vpager.h>
 
 /* A buffer that the original only writes to is not read by asking whose it is. */
+#ifndef __clang__ /* which has no such warning */
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #define EXPORT __attribute__((visibility("default")))
 

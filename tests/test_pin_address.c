@@ -138,10 +138,27 @@ START_TEST(managed_is_what_has_a_byte_in_a_region)
 	ck_assert(!vpager_address_managed(end, 4 * s.page));
 	ck_assert(vpager_address_managed(end, 4 * s.page + 1));
 	ck_assert(vpager_address_managed(NULL, SIZE_MAX));
-	ck_assert(vpager_address_managed(end - 1, SIZE_MAX)); /* to the end of all addresses */
+	ck_assert(vpager_address_managed(end - 2 * s.page, SIZE_MAX)); /* to the end of all addresses */
 	ck_assert(!vpager_address_managed(s.at + 16 * s.page, SIZE_MAX) || sizeof(void *) == 4);
 	end_regions(&s);
 	ck_assert(!vpager_address_managed(first, 4 * s.page));
+}
+END_TEST
+
+START_TEST(when_one_region_goes_the_other_is_still_managed)
+{
+	for (int first = 0; first < 2; first++) {
+		struct stretch s = stretch_with(0);
+
+		make_regions(&s);
+		OK(vpager_region_destroy(s.region[first], 0));
+		ck_assert(!vpager_address_managed(s.at + (4 + 8 * (size_t)first) * s.page, 4 * s.page));
+		OK(vpager_pin_address(s.at + (4 + 8 * (size_t)!first) * s.page, 4 * s.page, true));
+		FAILS(vpager_region_destroy(s.region[!first], 0), EBUSY);
+		OK(vpager_unpin_address(s.at + (4 + 8 * (size_t)!first) * s.page, 4 * s.page));
+		s.region[first] = NULL;
+		end_regions(&s);
+	}
 }
 END_TEST
 
@@ -232,6 +249,7 @@ int main(void)
 	tcase_add_test(tests, an_error_in_the_second_region_leaves_nothing_pinned_in_the_first);
 	tcase_add_test(tests, foreign_memory_is_nobodys_to_pin);
 	tcase_add_test(tests, managed_is_what_has_a_byte_in_a_region);
+	tcase_add_test(tests, when_one_region_goes_the_other_is_still_managed);
 	tcase_add_test(tests, the_last_page_is_pinned_to_its_end);
 	tcase_add_test(tests, more_than_the_limit_allows_is_no_memory_and_nothing_is_pinned);
 	tcase_add_test(tests, a_signal_handler_pins_what_the_thread_it_interrupted_is_pinning);

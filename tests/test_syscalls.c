@@ -91,12 +91,23 @@ START_TEST(writes_to_a_file_come_from_hidden_pages)
 }
 END_TEST
 
+static long address_space_pages(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	long pages = 0;
+
+	SURE(file && fscanf(file, "%ld", &pages) == 1, "statm");
+	fclose(file);
+	return pages;
+}
+
 /* 300 buffers, more than a call's own list of pins has room for. */
 START_TEST(a_vector_of_many_buffers_is_held_whole)
 {
 	struct managed *m = managed_with(0);
 	int fd = file_with(m->length);
 	struct iovec iov[300];
+	long pages;
 
 	hidden(m);
 	for (size_t i = 0; i < 300; i++)
@@ -104,6 +115,10 @@ START_TEST(a_vector_of_many_buffers_is_held_whole)
 	ck_assert_int_eq(preadv(fd, iov, 300, 0), 300 * (m->length / 601));
 	for (size_t i = 0; i < 300; i++)
 		sure_pattern(iov[i].iov_base, i * (m->length / 601), m->length / 601);
+	pages = address_space_pages();
+	for (int i = 0; i < 200; i++)
+		SURE(preadv(fd, iov, 300, 0) > 0, "again");
+	ck_assert_int_lt(address_space_pages(), pages + 50); /* the longer list is given back */
 	hidden(m);
 	close(fd);
 	managed_end(m);
