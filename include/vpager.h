@@ -66,7 +66,8 @@ int vpager_ensure_last(void);
 #define VPAGER_FEATURE_BACKTRACE (UINT64_C(1) << 8)          /* vpager_backtrace */
 #define VPAGER_FEATURE_MEMBARRIER (UINT64_C(1) << 9)         /* membarrier(2), private and expedited */
 
-/* The features that work here, each found by trying it, once in the life of the process. */
+/* The features that work here, each found by trying it, once (again only after a want of memory or
+ * descriptors). */
 uint64_t vpager_features(void);
 
 /* Why a feature does not work here and what would change that, or that it does: one line, cut off to len bytes with its

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,7 +121,7 @@ static const struct feature {
     {VPAGER_FEATURE_ENGINE_UFFD,
      "engine-uffd",
      probe_uffd,
-     {{EPERM, SECCOMP ", or give access to /dev/userfaultfd"},
+     {{EPERM, SECCOMP},
       {ENOSYS, "a kernel with CONFIG_USERFAULTFD; if this one has it, " SECCOMP},
       {EINVAL, "a kernel that knows UFFD_USER_MODE_ONLY and write protection (5.11 does)"},
       {0, "more descriptors or memory"}}},
@@ -129,7 +130,7 @@ static const struct feature {
      probe_uffd_thread,
      {{EPERM, "sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE, or access to /dev/userfaultfd; in a container also " SECCOMP},
       {ENOSYS, "a kernel with CONFIG_USERFAULTFD; if this one has it, " SECCOMP},
-      {EINVAL, "a kernel with write protection by userfaultfd"},
+      {ENOTSUP, "a libvpager with this engine; the kernel would allow it here"},
       {0, "more descriptors or memory"}}},
     {VPAGER_FEATURE_MEMORY_FILE,
      "memory-file",
@@ -171,6 +172,11 @@ static const struct feature {
 };
 #define FEATURES (sizeof features / sizeof *features)
 
+static bool will_pass(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EAGAIN;
+}
+
 /* What came of the trial of features[i]: UNTRIED, or its error and the name of what failed.  Two threads may both try; they write
  * the same.  The error is stored last (release), so whoever sees it (acquire) sees the name. */
 #define UNTRIED 1
@@ -185,9 +191,11 @@ static int result_of(size_t i, const char **what)
 
 	if (err == UNTRIED) {
 		err = features[i].try(what);
+		errno = saved;
+		if (will_pass(err))
+			return err;
 		atomic_store_explicit(&tried[i].what, *what, memory_order_relaxed);
 		atomic_store_explicit(&tried[i].error, err, memory_order_release);
-		errno = saved;
 	}
 	*what = atomic_load_explicit(&tried[i].what, memory_order_relaxed);
 	return err;

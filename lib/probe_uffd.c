@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whether userfaultfd works here: for faults of user mode, which any user may ask for unless a seccomp profile denies it, and
- * for those of system calls too, which is a privilege.  The two doors are userfaultfd(2) and /dev/userfaultfd. */
+ * Whether userfaultfd works here: for faults of user mode, which any user may ask for unless a seccomp profile denies it: the
+ * engine's own trial; and for those of system calls too, which is a privilege, by userfaultfd(2) or /dev/userfaultfd. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "core/uffd.h"
 #include "probe.h"
+#include "runtime.h"
 
-/* linux/userfaultfd.h of 5.11 and of 6.1; ours, since whether the kernel has them is found by trying. */
-#define USER_MODE_ONLY 1
-#define IOC_NEW _IO(0xAA, 0x00)
-/* Faults as SIGBUS in the faulting thread; write protection. */
-#define FEATURES ((uint64_t)(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP))
+#define IOC_NEW _IO(0xAA, 0x00) /* USERFAULTFD_IOC_NEW of linux/userfaultfd.h, kernel 6.1 */
 
 static int open_device(int flags)
 {
@@ -30,21 +26,32 @@ static int open_device(int flags)
 	return fd;
 }
 
+int probe_uffd(const char **what)
+{
+	int err;
+
+	*what = "userfaultfd(UFFD_USER_MODE_ONLY)";
+	runtime_lock();
+	err = engine_uffd_probe();
+	runtime_unlock();
+	return err;
+}
+
 static int open_either(int flags, const char **what)
 {
 	int fd = (int)syscall(SYS_userfaultfd, flags), err = -errno;
 
-	*what = flags & USER_MODE_ONLY ? "userfaultfd(UFFD_USER_MODE_ONLY)" : "userfaultfd";
+	*what = "userfaultfd";
 	if (fd >= 0)
 		return fd;
 	fd = open_device(flags);
 	return fd < 0 ? err : fd;
 }
 
-static int try_features(int flags, uint64_t features, const char **what)
+int probe_uffd_thread(const char **what)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = features};
-	int fd = open_either(flags, what), err = 0;
+	struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+	int fd = open_either(O_CLOEXEC, what), err = 0;
 
 	if (fd < 0)
 		return fd;
@@ -53,15 +60,8 @@ static int try_features(int flags, uint64_t features, const char **what)
 		err = -errno;
 	}
 	close(fd);
-	return err;
-}
-
-int probe_uffd(const char **what)
-{
-	return try_features(O_CLOEXEC | USER_MODE_ONLY, FEATURES, what);
-}
-
-int probe_uffd_thread(const char **what)
-{
-	return try_features(O_CLOEXEC, FEATURES & ~(uint64_t)UFFD_FEATURE_SIGBUS, what);
+	if (err)
+		return err;
+	*what = "VPAGER_ENGINE_UFFD_THREAD";
+	return -ENOTSUP; /* the kernel would; there is no such engine in this library */
 }
