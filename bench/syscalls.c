@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The syscall-overhead case: what libvpager-syscalls adds to a call.  The cheapest one there is, a read(2) of no descriptor, by the
- * C library's function and by the interposed one, which is loaded for this case alone.  The least of many batches is taken: what we
- * look for is a few nanoseconds in some hundreds. */
+ * The syscall-overhead case: what libvpager-syscalls adds to a call.  The cheapest one there is, a read(2) of no descriptor,
+ * by the C library's function and by the interposed one, which is loaded for this case alone.  The least of many batches is
+ * taken: what we look for is a few nanoseconds in some hundreds. */
 #include "bench.h"
 
 #include <dlfcn.h>
@@ -125,14 +125,15 @@ static void finish(void)
 }
 
 static const struct bench_contender contenders[] = {
-	{"libc", run_libc, 0, true},
-	{"no-region", run_no_region, 0, false},
-	{"foreign-buffer", run_foreign, 0, false},
-	{"managed-buffer", run_managed, 0, false},
-	{NULL, NULL, 0, false},
+    {"libc", run_libc, 0, true},
+    {"no-region", run_no_region, 0, false},
+    {"foreign-buffer", run_foreign, 0, false},
+    {"managed-buffer", run_managed, 0, false},
+    {NULL, NULL, 0, false},
 };
 
 const struct bench_case syscall_cases[] = {
-	{"syscall-overhead", "one read(2) that fails at once, with libvpager-syscalls in front", "ns/call", 1, prepare, finish, contenders, NULL},
-	{NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL},
+    {"syscall-overhead", "one read(2) that fails at once, with libvpager-syscalls in front", "ns/call", 1, prepare, finish,
+     contenders, NULL},
+    {NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL},
 };

@@ -48,7 +48,9 @@ EXPORT ssize_t read(int fd, void *buf, size_t len)
 	HOLD(hold);
 	if (BUF(buf, len))
 		return REAL_OR(read, early_read)(fd, buf, len);
-	return errno == ENOMEM ? transfer_in_pieces(&(struct transfer){.once = read_once, .fd = fd, .for_write = true}, buf, len) : -1;
+	return errno == ENOMEM
+		   ? transfer_in_pieces(&(struct transfer){.once = read_once, .fd = fd, .for_write = true}, buf, len)
+		   : -1;
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t len)
@@ -56,12 +58,12 @@ EXPORT ssize_t write(int fd, const void *buf, size_t len)
 	HOLD(hold);
 	if (BYTES(buf, len))
 		return REAL_OR(write, early_write)(fd, buf, len);
-	return errno == ENOMEM
-	           ? transfer_in_pieces(&(struct transfer){.once = write_once, .fd = fd, .all = true}, (void *)(uintptr_t)buf, len)
-	           : -1;
+	return errno == ENOMEM ? transfer_in_pieces(&(struct transfer){.once = write_once, .fd = fd, .all = true},
+						    (void *)(uintptr_t)buf, len)
+			       : -1;
 }
 
-/* ---- at an offset.  off_t is 32 bits in a 32-bit program that does not ask for more: two functions, on other CPUs the same. ---- */
+/* ---- at an offset: on 32-bit CPUs off_t is the smaller of two ---- */
 
 #define AT_OFFSET(bits, off)                                                                                                \
 	static ssize_t pread##bits##_once(const struct transfer *t, void *at, size_t len, size_t done)                      \
@@ -93,9 +95,10 @@ AT_OFFSET(64, off64_t)
 
 /* ---- vectors ---- */
 
-/* After hold_vector held `held` of n buffers: how many to transfer for now, -1 for none.  `one` is then as much of the first that
- * is not empty as fits, if not even that did. */
-static int part_of_vector(int fd, struct hold *hold, const struct iovec *iov, int n, int held, bool for_write, struct iovec *one)
+/* After hold_vector held `held` of n buffers: how many to transfer for now, -1 for none.  `one` is then as much of the first
+ * that is not empty as fits, if not even that did. */
+static int part_of_vector(int fd, struct hold *hold, const struct iovec *iov, int n, int held, bool for_write,
+			  struct iovec *one)
 {
 	size_t bytes = 0;
 	int first = 0;
@@ -121,12 +124,12 @@ static int part_of_vector(int fd, struct hold *hold, const struct iovec *iov, in
 		HOLD(hold);                                                                                                 \
 		int part = hold_vector(&hold, iov, n, write);                                                               \
 		if (part == n)                                                                                              \
-			return REAL(name)(fd, iov, n __VA_OPT__(,) __VA_ARGS__);                                            \
+			return REAL(name)(fd, iov, n __VA_OPT__(,) __VA_ARGS__);                                           \
 		part = part_of_vector(fd, &hold, iov, n, part, write, &one);                                                \
 		if (part < 0)                                                                                               \
 			return -1;                                                                                          \
-		return part ? REAL(name)(fd, iov, part __VA_OPT__(,) __VA_ARGS__)                                           \
-		            : REAL(name)(fd, &one, 1 __VA_OPT__(,) __VA_ARGS__);                                            \
+		return part ? REAL(name)(fd, iov, part __VA_OPT__(,) __VA_ARGS__)                                          \
+			    : REAL(name)(fd, &one, 1 __VA_OPT__(,) __VA_ARGS__);                                           \
 	}
 VECTOR(readv, true, (int fd, const struct iovec *iov, int n), iov, n)
 VECTOR(writev, false, (int fd, const struct iovec *iov, int n), iov, n)
@@ -168,8 +171,10 @@ EXPORT char *getcwd(char *buf, size_t len)
 	return BUF(buf, buf ? len : 0) ? REAL(getcwd)(buf, len) : NULL;
 }
 
-CALL(int, stat, (const char *restrict path, struct stat *restrict buf), (path, buf), hold_string(&hold, path) && BUF(buf, sizeof *buf))
-CALL(int, lstat, (const char *restrict path, struct stat *restrict buf), (path, buf), hold_string(&hold, path) && BUF(buf, sizeof *buf))
+CALL(int, stat, (const char *restrict path, struct stat *restrict buf), (path, buf),
+     hold_string(&hold, path) && BUF(buf, sizeof *buf))
+CALL(int, lstat, (const char *restrict path, struct stat *restrict buf), (path, buf),
+     hold_string(&hold, path) && BUF(buf, sizeof *buf))
 CALL(int, fstat, (int fd, struct stat *buf), (fd, buf), BUF(buf, sizeof *buf))
 CALL(int, fstatat, (int fd, const char *restrict path, struct stat *restrict buf, int flags), (fd, path, buf, flags),
      hold_string(&hold, path) && BUF(buf, sizeof *buf))

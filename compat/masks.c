@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signal masks.  A fault whose signal is blocked kills the process, so SIGSEGV and SIGBUS are left out of every mask that is set: of
- * threads, and of handlers while they run.  Also before there is any region, since masks stay. */
+ * Signal masks.  A fault whose signal is blocked kills the process, so SIGSEGV and SIGBUS are left out of every mask that is
+ * set: of threads, and of handlers while they run.  Also before there is any region, since masks stay. */
 #include "syscalls.h"
 #include <signal.h>
 #include <stddef.h>
@@ -16,13 +16,13 @@ static const sigset_t *without_faults(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
-#define MASK(name, failed)                                                                                                          \
+#define MASK(name, failed)                                                                                                  \
 	EXPORT int name(int how, const sigset_t *restrict set, sigset_t *restrict old)                                      \
 	{                                                                                                                   \
 		sigset_t copy;                                                                                              \
 		HOLD(hold);                                                                                                 \
 		if (!hold_buffer(&hold, old, old ? sizeof *old : 0, true))                                                  \
-			return failed;                                                                                        \
+			return failed;                                                                                      \
 		return REAL(name)(how, how == SIG_UNBLOCK ? set : without_faults(set, &copy), old);                         \
 	}
 MASK(sigprocmask, -1)

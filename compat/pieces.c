@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A transfer of more bytes than the resident limit lets us pin at once: in pieces, where the bytes are a stream.  A message comes
- * or goes whole, so there it fails with ENOMEM before anything is lost. */
+ * A transfer of more bytes than the resident limit lets us pin at once: in pieces, where the bytes are a stream.  A message
+ * comes or goes whole, so there it fails with ENOMEM before anything is lost. */
 #include "syscalls.h"
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The functions behind ours.  All of them are looked for when the library is loaded, since a signal handler may be the first to
- * call one; and before that, if another library's constructor calls one earlier. */
+ * The functions behind ours.  All of them are looked for when the library is loaded, since a signal handler may be the first
+ * to call one; and before that, if another library's constructor calls one earlier. */
 #include "syscalls.h"
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Calls on sockets.  A datagram is taken from the socket before its bytes are copied, so a buffer that turns out to be hidden
- * then loses it: everything is pinned before the call. */
+ * Calls on sockets.  A datagram is taken from the socket before its bytes are copied, so a buffer that turns out to be
+ * hidden then loses it: everything is pinned before the call. */
 #include "syscalls.h"
 #include <time.h>
 
@@ -89,8 +89,8 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *msg, unsigned n, int flags, struct t
 {
 	HOLD(hold);
 	return hold_messages(&hold, msg, n, true) && BUF(timeout, timeout ? sizeof *timeout : 0)
-	           ? REAL(recvmmsg)(fd, msg, n, flags, timeout)
-	           : -1;
+		   ? REAL(recvmmsg)(fd, msg, n, flags, timeout)
+		   : -1;
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *msg, unsigned n, int flags)

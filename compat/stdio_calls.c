@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * stdio, whose system calls are inside the C library, out of our reach.  It hands the caller's memory to the kernel where a
- * transfer is larger than the stream's buffer: fread, fwrite, fputs, puts.  fgets, getline and scanf copy out of the buffer in user
- * mode, where a hidden page is an ordinary fault; so the buffer itself must not be in managed memory (setvbuf). */
+ * transfer is larger than the stream's buffer: fread, fwrite, fputs, puts.  fgets, getline and scanf copy out of the buffer
+ * in user mode, where a hidden page is an ordinary fault; so the buffer itself must not be in managed memory (setvbuf). */
 #include "syscalls.h"
 #include <stdio.h>
 #include <string.h>

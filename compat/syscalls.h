@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * libvpager-syscalls: what its files share.  Each function that a program calls is defined here once more, in front of the C
- * library's: it pins what lies in managed memory, calls the one behind it, and unpins.  Whatever is not in managed memory costs a
- * look at the bounds of all regions.  Runs wherever the original may run, in signal handlers too; leaves errno to the original. */
+ * library's: it pins what lies in managed memory, calls the one behind it, and unpins.  Whatever is not in managed memory
+ * costs a look at the bounds of all regions.  Runs wherever the original may run, in signal handlers too; leaves errno to
+ * the original. */
 #ifndef VPAGER_COMPAT_SYSCALLS_H
 #define VPAGER_COMPAT_SYSCALLS_H
 
@@ -42,7 +43,8 @@ void *real_find(struct real *real);
 	({                                                                                                                  \
 		static struct real here = {NULL, #function, (before)};                                                      \
 		static struct real *listed __attribute__((section("vpager_real"), used)) = &here;                           \
-		void *found = atomic_load_explicit(&here.fn, memory_order_relaxed); /* code, there since before the program */ \
+		void *found =                                                                                               \
+		    atomic_load_explicit(&here.fn, memory_order_relaxed); /* code, there since before the program */        \
 		(void)listed;                                                                                               \
 		(__typeof__(&function))(found ? found : real_find(&here));                                                  \
 	})
@@ -99,7 +101,7 @@ struct transfer {
 	int fd, flags;
 	int64_t offset;
 	bool for_write; /* into memory */
-	bool all;       /* goes on until all of it is done, as the original would */
+	bool all;	/* goes on until all of it is done, as the original would */
 };
 
 /* After errno == ENOMEM: the transfer in pieces that fit, where a short one is allowed; else -1, errno as it was. */

@@ -48,14 +48,17 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
 EXPORT int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 {
 	HOLD(hold);
-	return hold_buffer(&hold, events, n > 0 ? (size_t)n * sizeof *events : 0, true) ? REAL(epoll_wait)(fd, events, n, timeout) : -1;
+	return hold_buffer(&hold, events, n > 0 ? (size_t)n * sizeof *events : 0, true)
+		   ? REAL(epoll_wait)(fd, events, n, timeout)
+		   : -1;
 }
 
 EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout, const sigset_t *mask)
 {
 	HOLD(hold);
-	return hold_buffer(&hold, events, n > 0 ? (size_t)n * sizeof *events : 0, true) ? REAL(epoll_pwait)(fd, events, n, timeout, mask)
-	                                                                                : -1;
+	return hold_buffer(&hold, events, n > 0 ? (size_t)n * sizeof *events : 0, true)
+		   ? REAL(epoll_pwait)(fd, events, n, timeout, mask)
+		   : -1;
 }
 
 EXPORT int epoll_ctl(int fd, int op, int of, struct epoll_event *event)

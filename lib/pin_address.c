@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pins by address, for whoever makes a system call with a pointer and does not know whose memory it is: any part of the range
- * may be in a region, in several, or in none.  Called before every system call of a program, so the first question is the cheap
- * one.  May run in a signal handler of the program, as an access to the memory may. */
+ * Pins by address, for whoever makes a system call with a pointer and does not know whose memory it is: any part of the
+ * range may be in a region, in several, or in none.  Called before every system call of a program, so the first question is
+ * the cheap one.  May run in a signal handler of the program, as an access to the memory may. */
 #include <errno.h>
 #include "core/export.h"
 #include "core/region.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What this kernel, CPU, container and build can do, and what would have to change for more.  Each feature is found by trying it,
- * once, when it is first asked about; never by a version.  Not in the handler. */
+ * What this kernel, CPU, container and build can do, and what would have to change for more.  Each feature is found by
+ * trying it, once, when it is first asked about; never by a version.  Not in the handler. */
 #include "probe.h"
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -16,8 +16,8 @@
 #include "runtime.h"
 #include "vpager.h"
 
-#define GUARD_INSTALL 102  /* MADV_GUARD_INSTALL of asm-generic/mman-common.h, kernel 6.13 */
-#define DONTUNMAP 4        /* MREMAP_DONTUNMAP of linux/mman.h, kernel 5.7; of shared memory since 5.13 */
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL of asm-generic/mman-common.h, kernel 6.13 */
+#define DONTUNMAP 4	  /* MREMAP_DONTUNMAP of linux/mman.h, kernel 5.7; of shared memory since 5.13 */
 
 /* ---- trying ---- */
 
@@ -117,7 +117,10 @@ static const struct feature {
 	int (*try)(const char **what);
 	struct advice advice[ADVICE_MOST];
 } features[] = {
-    {VPAGER_FEATURE_ENGINE_MPROTECT, "engine-mprotect", try_mprotect, {{EPERM, SECCOMP}, {0, "there is no memory to try it with"}}},
+    {VPAGER_FEATURE_ENGINE_MPROTECT,
+     "engine-mprotect",
+     try_mprotect,
+     {{EPERM, SECCOMP}, {0, "there is no memory to try it with"}}},
     {VPAGER_FEATURE_ENGINE_UFFD,
      "engine-uffd",
      probe_uffd,
@@ -128,7 +131,8 @@ static const struct feature {
     {VPAGER_FEATURE_ENGINE_UFFD_THREAD,
      "engine-uffd-thread",
      probe_uffd_thread,
-     {{EPERM, "sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE, or access to /dev/userfaultfd; in a container also " SECCOMP},
+     {{EPERM, "sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE, or access to /dev/userfaultfd; in a container "
+	      "also " SECCOMP},
       {ENOSYS, "a kernel with CONFIG_USERFAULTFD; if this one has it, " SECCOMP},
       {ENOTSUP, "a libvpager with this engine; the kernel would allow it here"},
       {0, "more descriptors or memory"}}},
@@ -153,13 +157,14 @@ static const struct feature {
     {VPAGER_FEATURE_ACCESS_HARDWARE,
      "access-hardware",
      probe_access_hardware,
-     {{ENOTSUP, "this CPU's faults do not say whether they were writes, or an emulator does not; nothing is lost but one fault more for "
-                "a page whose first touch is a write"},
+     {{ENOTSUP, "this CPU's faults do not say whether they were writes, or an emulator does not; nothing is lost "
+		"but one fault more for a page whose first touch is a write"},
       {0, "the trial needs to make a child"}}},
     {VPAGER_FEATURE_ACCESS_DECODED,
      "access-decoded",
      probe_access,
-     {{ENOTSUP, "a libvpager with a decoder for this CPU; nothing is lost but one fault more for a page whose first touch is a write"},
+     {{ENOTSUP, "a libvpager with a decoder for this CPU; nothing is lost but one fault more for a page whose first touch "
+		"is a write"},
       {0, "the trial needs to make a child"}}},
     {VPAGER_FEATURE_BACKTRACE,
      "backtrace",
@@ -168,7 +173,9 @@ static const struct feature {
     {VPAGER_FEATURE_MEMBARRIER,
      "membarrier",
      try_membarrier,
-     {{EPERM, SECCOMP}, {ENOSYS, "a kernel with CONFIG_MEMBARRIER; if this one has it, " SECCOMP}, {0, "a kernel with its expedited commands"}}},
+     {{EPERM, SECCOMP},
+      {ENOSYS, "a kernel with CONFIG_MEMBARRIER; if this one has it, " SECCOMP},
+      {0, "a kernel with its expedited commands"}}},
 };
 #define FEATURES (sizeof features / sizeof *features)
 
@@ -177,8 +184,8 @@ static bool will_pass(int err)
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EAGAIN;
 }
 
-/* What came of the trial of features[i]: UNTRIED, or its error and the name of what failed.  Two threads may both try; they write
- * the same.  The error is stored last (release), so whoever sees it (acquire) sees the name. */
+/* What came of the trial of features[i]: UNTRIED, or its error and the name of what failed.  Two threads may both try; they
+ * write the same.  The error is stored last (release), so whoever sees it (acquire) sees the name. */
 #define UNTRIED 1
 static struct {
 	_Atomic(int) error;
@@ -223,7 +230,8 @@ static const char *error_name(int error)
 	static const struct {
 		int error;
 		const char *name;
-	} names[] = {{EPERM, "EPERM"}, {ENOSYS, "ENOSYS"}, {EINVAL, "EINVAL"}, {EACCES, "EACCES"}, {ENOTSUP, "ENOTSUP"}, {ENOMEM, "ENOMEM"}};
+	} names[] = {{EPERM, "EPERM"},	 {ENOSYS, "ENOSYS"},   {EINVAL, "EINVAL"},
+		     {EACCES, "EACCES"}, {ENOTSUP, "ENOTSUP"}, {ENOMEM, "ENOMEM"}};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (names[i].error == error)
@@ -265,6 +273,7 @@ VPAGER_EXPORT int vpager_feature_reason(uint64_t bit, char *text, size_t len)
 	if (err == 0)
 		snprintf(text, len, "%s: works here", what);
 	else
-		snprintf(text, len, "%s: %s (%s); needs: %s", what, error_name(-err), strerror(-err), advice_on(feature, -err));
+		snprintf(text, len, "%s: %s (%s); needs: %s", what, error_name(-err), strerror(-err),
+			 advice_on(feature, -err));
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whether a fault says that it was a write: found by raising one.  In a child that shares the memory, but neither the table of
- * signal handlers nor the parent's children (it has no exit signal, so only __WCLONE waits for it): the program notices nothing. */
+ * Whether a fault says that it was a write: found by raising one.  In a child that shares the memory, but neither the table
+ * of signal handlers nor the parent's children (it has no exit signal, so only __WCLONE waits for it): the program notices
+ * nothing. */
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>

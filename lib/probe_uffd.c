@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whether userfaultfd works here: for faults of user mode, which any user may ask for unless a seccomp profile denies it: the
- * engine's own trial; and for those of system calls too, which is a privilege, by userfaultfd(2) or /dev/userfaultfd. */
+ * Whether userfaultfd works here: for faults of user mode, which any user may ask for unless a seccomp profile denies it:
+ * the engine's own trial; and for those of system calls too, which is a privilege, by userfaultfd(2) or /dev/userfaultfd. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

@@ -36,7 +36,8 @@ static void make_regions(struct stretch *s)
 		struct vpager_store *store = watched_store(&s->w[i]);
 
 		munmap(at, 4 * s->page); /* last, so that nothing else is mapped there */
-		s->region[i] = REGION(.store = store, .address = at, .page_bytes = s->page, .readahead_bytes = VPAGER_READAHEAD_NONE);
+		s->region[i] =
+		    REGION(.store = store, .address = at, .page_bytes = s->page, .readahead_bytes = VPAGER_READAHEAD_NONE);
 		vpager_store_unref(store);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * System calls with libvpager-syscalls in front: buffers in hidden pages work as any memory does, nothing is lost, and what is not
- * ours is as it was. */
+ * System calls with libvpager-syscalls in front: buffers in hidden pages work as any memory does, nothing is lost, and what
+ * is not ours is as it was. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -248,7 +248,8 @@ END_TEST
 START_TEST(addresses_and_options_of_sockets)
 {
 	struct managed *m = managed_with(0);
-	struct sockaddr_un *name = (struct sockaddr_un *)(m->at + m->page), *peer = (struct sockaddr_un *)(m->at + 2 * m->page);
+	struct sockaddr_un *name = (struct sockaddr_un *)(m->at + m->page),
+			   *peer = (struct sockaddr_un *)(m->at + 2 * m->page);
 	socklen_t *len = (socklen_t *)(m->at + 3 * m->page);
 	int *value = (int *)(m->at + 4 * m->page);
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0), served;
@@ -469,7 +470,7 @@ START_TEST(errors_are_the_real_ones)
 	m->w.read_result = -EXDEV;
 	ck_assert_int_eq(pread(fd, hidden(m), 10, 0), -1);
 	ck_assert_int_eq(errno, EXDEV); /* the store's */
-	m->w.read_result = -EINTR; /* would ask for a repetition that never ends */
+	m->w.read_result = -EINTR;	/* would ask for a repetition that never ends */
 	ck_assert_int_eq(pread(fd, hidden(m), 10, 0), -1);
 	ck_assert_int_eq(errno, EIO);
 	m->w.read_result = 0;
@@ -481,6 +482,7 @@ START_TEST(errors_are_the_real_ones)
 	ck_assert_int_eq(errno, ENOTTY);
 	ck_assert_int_eq(read(fd, hidden(m), 0), 0);
 	OK(vpager_region_destroy(read_only, 0));
+	free(w.bytes);
 	close(fd);
 	close(pair[0]);
 	close(pair[1]);

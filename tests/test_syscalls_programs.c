@@ -238,7 +238,8 @@ static int sum_of(sqlite3 *db, struct vpager_region *region)
 
 	if (region)
 		(void)evict_all(region);
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "select sum(length(body)) from t where id % 3 = 1", -1, &statement, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "select sum(length(body)) from t where id % 3 = 1", -1, &statement, NULL),
+			 SQLITE_OK);
 	ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
 	sum = sqlite3_column_int(statement, 0);
 	sqlite3_finalize(statement);
@@ -257,7 +258,8 @@ START_TEST(sqlite_reads_a_database_into_managed_pages)
 	region = REGION(.length = (size_t)CACHED * (size_t)page);
 	ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_PAGECACHE, vpager_region_base(region), page, CACHED), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-	query(db, "pragma page_size = 4096; pragma cache_size = 40; create table t(id integer primary key, body text)", NULL);
+	query(db, "pragma page_size = 4096; pragma cache_size = 40; create table t(id integer primary key, body text)",
+	      NULL);
 	query(db,
 	      "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)"
 	      " insert into t select i, hex(randomblob(i % 400)) from n",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * vpager-probe: what libvpager can do on this machine, for this user, in this container, and what to change for more.  Exit
- * status: 0; 1 if a feature that --require names does not work here, or the output cannot be written; 2 for a command line that
- * makes no sense. */
+ * status: 0; 1 if a feature that --require names does not work here, or the output cannot be written; 2 for a command line
+ * that makes no sense. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -53,8 +53,10 @@ static const struct limit {
 	const char *about;
 } limits[] = {
     {"page-bytes", NULL, -1, "the system's page size"},
-    {"max-map-count", "/proc/sys/vm/max_map_count", 0, "mappings; a quarter is left to the program, then pages are hidden again"},
-    {"unprivileged-userfaultfd", "/proc/sys/vm/unprivileged_userfaultfd", 0, "1: any user's userfaultfd takes system calls' faults"},
+    {"max-map-count", "/proc/sys/vm/max_map_count", 0,
+     "mappings; a quarter is left to the program, then pages are hidden again"},
+    {"unprivileged-userfaultfd", "/proc/sys/vm/unprivileged_userfaultfd", 0,
+     "1: any user's userfaultfd takes system calls' faults"},
     {"overcommit-memory", "/proc/sys/vm/overcommit_memory", 0, "2: large regions may be refused"},
     {"address-space-bytes", NULL, RLIMIT_AS, "RLIMIT_AS; a region takes its length twice"},
     {"file-bytes", NULL, RLIMIT_FSIZE, "RLIMIT_FSIZE; no region is larger"},
@@ -130,7 +132,8 @@ static void print_json(uint64_t found)
 
 		if (vpager_feature_reason(feature, reason, sizeof reason) != 0)
 			continue;
-		printf("%s\n  \"%s\": {\"works\": %s, \"reason\": ", comma, vpager_feature_name(feature), found & feature ? "true" : "false");
+		printf("%s\n  \"%s\": {\"works\": %s, \"reason\": ", comma, vpager_feature_name(feature),
+		       found & feature ? "true" : "false");
 		print_string(reason);
 		putchar('}');
 		comma = ",";
