@@ -710,6 +710,58 @@ START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 }
 END_TEST
 
+/* ---- the kernel takes pages away ---- */
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21 /* asm-generic/mman-common.h, kernel 5.4 */
+#endif
+
+struct taking {
+	struct vpager_region *region;
+	_Atomic(bool) over;
+};
+
+static void *take_pages_away(void *arg)
+{
+	struct taking *t = arg;
+	struct dice dice = {99};
+	size_t pages = vpager_region_length(t->region) / page_size();
+
+	while (!t->over) {
+		size_t page = roll(&dice, pages), n = 1 + roll(&dice, pages - page);
+
+		/* EINVAL: a kernel that cannot; then the test is one of evictions */
+		madvise(base_of(t->region) + page * page_size(), n * page_size(), MADV_PAGEOUT);
+		SURE(vpager_region_evict(t->region, page * page_size(), page_size()) == 0, "evict");
+	}
+	return NULL;
+}
+
+/* A fault on a page that should be visible makes it so again, and does not spin. */
+START_TEST(pages_that_the_kernel_takes_away_come_back)
+{
+	size_t pages = 256;
+	struct taking t = {.region = REGION(.length = pages * page_size())};
+	unsigned char *shadow = calloc(pages, 1);
+	struct dice dice = {7};
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, take_pages_away, &t), 0);
+	for (double end = seconds() + 0.7; seconds() < end;) {
+		size_t page = roll(&dice, pages);
+		volatile unsigned char *at = base_of(t.region) + page * page_size() + page;
+
+		SURE(*at == shadow[page], "page %zu: %d, not %d", page, *at, shadow[page]);
+		if (roll(&dice, 2))
+			*at = shadow[page] = (unsigned char)roll(&dice, 256);
+	}
+	t.over = true;
+	pthread_join(thread, NULL);
+	free(shadow);
+	OK(vpager_region_destroy(t.region, 0));
+}
+END_TEST
+
 static Suite *scale_suite(void)
 {
 	Suite *suite = suite_create("scale");
@@ -734,6 +786,7 @@ static Suite *scale_suite(void)
 
 	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);
 	tcase_add_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem);
+	tcase_add_test(maps, pages_that_the_kernel_takes_away_come_back);
 	tcase_set_timeout(maps, 60);
 	suite_add_tcase(suite, maps);
 	return suite;

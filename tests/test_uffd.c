@@ -13,10 +13,6 @@
 #include "../lib/core/region.h"
 #include "../lib/core/uffd.h"
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21 /* asm-generic/mman-common.h, kernel 5.4 */
-#endif
-
 #if __SIZEOF_LONG__ == 8 /* as lib/core/sys.c has it */
 #define NR_PREAD SYS_pread64
 #define NR_PWRITE SYS_pwrite64
@@ -631,54 +627,6 @@ START_TEST(any_call_may_fail_once_and_nothing_is_lost)
 }
 END_TEST
 
-/* ---- the kernel takes pages away ---- */
-
-struct taking {
-	struct vpager_region *region;
-	_Atomic(bool) over;
-};
-
-static void *take_pages_away(void *arg)
-{
-	struct taking *t = arg;
-	struct dice dice = {99};
-	size_t pages = vpager_region_length(t->region) / page_size();
-
-	while (!t->over) {
-		size_t page = roll(&dice, pages), n = 1 + roll(&dice, pages - page);
-
-		/* EINVAL: a kernel that cannot; then the test is one of evictions */
-		madvise(base_of(t->region) + page * page_size(), n * page_size(), MADV_PAGEOUT);
-		SURE(vpager_region_evict(t->region, page * page_size(), page_size()) == 0, "evict");
-	}
-	return NULL;
-}
-
-/* i: the engine.  A fault on a page that should be visible makes it so again, and does not spin. */
-START_TEST(pages_that_the_kernel_takes_away_come_back)
-{
-	size_t pages = 256;
-	struct taking t = {.region = REGION(.length = pages * page_size(), .engine = (enum vpager_engine)_i)};
-	unsigned char *shadow = calloc(pages, 1);
-	struct dice dice = {7};
-	pthread_t thread;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, take_pages_away, &t), 0);
-	for (double end = seconds() + 0.7; seconds() < end;) {
-		size_t page = roll(&dice, pages);
-		volatile unsigned char *at = base_of(t.region) + page * page_size() + page;
-
-		SURE(*at == shadow[page], "page %zu: %d, not %d", page, *at, shadow[page]);
-		if (roll(&dice, 2))
-			*at = shadow[page] = (unsigned char)roll(&dice, 256);
-	}
-	t.over = true;
-	pthread_join(thread, NULL);
-	free(shadow);
-	OK(vpager_region_destroy(t.region, 0));
-}
-END_TEST
-
 START_TEST(memory_that_is_locked_is_paged_all_the_same)
 {
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
@@ -723,7 +671,6 @@ static Suite *uffd_suite(void)
 	tcase_add_test(tcase, no_memory_for_a_page_is_an_error_of_the_access);
 	tcase_add_loop_test(tcase, a_page_that_cannot_be_hidden_stays_as_it_was, 0, (int)(sizeof hiding / sizeof *hiding));
 	tcase_add_loop_test(tcase, any_call_may_fail_once_and_nothing_is_lost, 0, 3);
-	tcase_add_loop_test(tcase, pages_that_the_kernel_takes_away_come_back, VPAGER_ENGINE_MPROTECT, VPAGER_ENGINE_UFFD + 1);
 	tcase_add_test(tcase, memory_that_is_locked_is_paged_all_the_same);
 	return suite;
 }
