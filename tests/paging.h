@@ -138,6 +138,7 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	struct watched *w = ctx;
 	size_t n = offset < w->length ? w->length - offset < len ? (size_t)(w->length - offset) : len : 0, half = n / 2;
 	unsigned int inside = ++w->inside;
+	int result;
 
 	if (inside > w->overlaps)
 		w->overlaps = inside;
@@ -146,11 +147,12 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	w->read_thread = thread_id();
 	while (w->hold)
 		nap(500);
+	result = w->read_result; /* once: tests change it under our eyes */
 	errno = ENOTTY; /* store code need not keep it */
 	memset(buf, 0xee, len); /* what a failed read leaves behind is nobody's to see */
-	if (w->read_result && watched_bad(w, offset, len)) {
+	if (result && watched_bad(w, offset, len)) {
 		w->inside--;
-		return w->read_result;
+		return result;
 	}
 	if (n)
 		memcpy(buf, w->bytes + offset, half);
@@ -166,6 +168,7 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 static inline int watched_write(void *ctx, uint64_t offset, const void *buf, size_t len)
 {
 	struct watched *w = ctx;
+	int result = w->write_result;
 
 	w->writes++;
 	w->write_thread = thread_id();
@@ -175,8 +178,8 @@ static inline int watched_write(void *ctx, uint64_t offset, const void *buf, siz
 	}
 	if (offset + len > w->written_end)
 		w->written_end = (size_t)offset + len;
-	if (w->write_result && watched_bad(w, offset, len))
-		return w->write_result;
+	if (result && watched_bad(w, offset, len))
+		return result;
 	w->unflushed++;
 	memcpy(w->bytes + offset, buf, len);
 	return 0;
