@@ -670,6 +670,7 @@ static int or_enomem(int err, int *enomem)
 	return err;
 }
 
+/* i: AUTO, and the engine that needs mappings. */
 START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 {
 	size_t page = page_size(), most = most_mappings(), len, pages = 512;
@@ -683,7 +684,7 @@ START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 	if (most == 0)
 		return;
 	pattern_fill(shadow, 0, w.length);
-	region = REGION_OVER(&w, .resident_limit_bytes = 64 * page);
+	region = REGION_OVER(&w, .resident_limit_bytes = 64 * page, .engine = (enum vpager_engine)_i);
 	for (size_t p = 0; p < pages; p += 5)
 		SURE(base_of(region)[p * page] == pattern(p * page), "page %zu", p);
 	room = take_mappings(most, &len);
@@ -737,11 +738,11 @@ static void *take_pages_away(void *arg)
 	return NULL;
 }
 
-/* A fault on a page that should be visible makes it so again, and does not spin. */
+/* i: as above.  A fault on a page that should be visible makes it so again, and does not spin. */
 START_TEST(pages_that_the_kernel_takes_away_come_back)
 {
 	size_t pages = 256;
-	struct taking t = {.region = REGION(.length = pages * page_size())};
+	struct taking t = {.region = REGION(.length = pages * page_size(), .engine = (enum vpager_engine)_i)};
 	unsigned char *shadow = calloc(pages, 1);
 	struct dice dice = {7};
 	pthread_t thread;
@@ -785,8 +786,8 @@ static Suite *scale_suite(void)
 	suite_add_tcase(suite, regions);
 
 	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);
-	tcase_add_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem);
-	tcase_add_test(maps, pages_that_the_kernel_takes_away_come_back);
+	tcase_add_loop_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem, 0, 2);
+	tcase_add_loop_test(maps, pages_that_the_kernel_takes_away_come_back, 0, 2);
 	tcase_set_timeout(maps, 60);
 	suite_add_tcase(suite, maps);
 	return suite;
