@@ -78,7 +78,9 @@ static int open_base(struct vpager_region *region)
 	if (fd < 0)
 		return fd;
 	region->uffd = fd;
-	if (madvise(base, span, MADV_NOHUGEPAGE) < 0 && errno != EINVAL) /* EINVAL: a kernel without huge pages */
+	/* A page of the region's that is as large can be a huge one: khugepaged makes it that once it is whole and open.  Of smaller
+	 * ones the kernel must not make any, which would bring in more than was asked for.  EINVAL: a kernel without huge pages. */
+	if (madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
 		return -errno;
 	err = uffd_register(fd, (uintptr_t)base, span);
 	if (err)

@@ -483,6 +483,66 @@ START_TEST(large_pages_are_written_to_when_they_are_whole)
 END_TEST
 
 /* Something is where pages are to come in, as the rest of a copy that failed: it is not taken for them. */
+static size_t kernel_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	size_t number = 0;
+
+	if (file && fscanf(file, "%zu", &number) != 1)
+		number = 0;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* Of the process's anonymous memory. */
+static size_t huge_kib(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	char line[256];
+	size_t kib = 0;
+
+	while (file && fgets(line, sizeof line, file))
+		(void)sscanf(line, "AnonHugePages: %zu", &kib);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+/* As khugepaged does it, but at once. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* asm-generic/mman-common.h, Linux 6.1 */
+#endif
+
+START_TEST(a_page_as_large_as_a_huge_one_can_be_one)
+{
+	size_t page = kernel_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"), before;
+
+	if (page == 0 || page > (size_t)2 << 20)
+		return;
+	w = (struct watched){.length = 4 * page, .context = VPAGER_CALL_HANDLER};
+	region = REGION_OVER(&w, .page_bytes = page, .engine = VPAGER_ENGINE_UFFD);
+	for (size_t p = 0; p < 4; p++)
+		base_of(region)[p * page + 5] = (unsigned char)(p + 1);
+	before = huge_kib();
+	if (madvise(base_of(region), 4 * page, MADV_COLLAPSE) < 0)
+		return; /* no memory in one piece, or a kernel that does it only by itself */
+	ck_assert_uint_eq(huge_kib() - before, 4 * page >> 10);
+	OK(vpager_region_arm(region, 0, 2 * page));
+	base_of(region)[6] = 99;
+	OK(vpager_region_flush(region, 0, 4 * page));
+	for (size_t p = 0; p < 4; p++)
+		ck_assert_uint_eq(w.bytes[p * page + 5], p + 1);
+	ck_assert_uint_eq(w.bytes[6], 99);
+	OK(evict_all(region));
+	ck_assert_uint_eq(huge_kib(), before);
+	w.bytes[5] = pattern(5);
+	w.bytes[6] = pattern(6);
+	sure_pattern(base_of(region), 0, 5 + page);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 START_TEST(what_is_in_the_way_of_a_page_is_not_taken_for_it)
 {
 	size_t done;
@@ -665,6 +725,7 @@ static Suite *uffd_suite(void)
 	tcase_add_loop_test(tcase, a_store_over_managed_memory, 0, 2);
 	tcase_add_loop_test(tcase, what_is_done_by_half_is_finished, 0, (int)(sizeof harmless / sizeof *harmless));
 	tcase_add_test(tcase, large_pages_are_written_to_when_they_are_whole);
+	tcase_add_test(tcase, a_page_as_large_as_a_huge_one_can_be_one);
 	tcase_add_test(tcase, what_is_in_the_way_of_a_page_is_not_taken_for_it);
 	tcase_add_test(tcase, a_copy_that_fails_half_way_leaves_nothing_behind);
 	tcase_add_test(tcase, a_page_that_cannot_be_given_back_stays);
