@@ -2,7 +2,9 @@
  *
  * The slots.  The lowest free one is taken, so those that are in use stay the same few and warm.
  *
- *      zeros | slot 0 | slot 1 | ... | slot 31          one mapping, no memory until it is used */
+ *      zeros | slot 0 | slot 1 | ... | slot 31          addresses only; a slot is opened when it is taken for the first time
+ *
+ * What is open counts against RLIMIT_DATA and as committed memory, hence no more than is used. */
 #include "staging.h"
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,6 +19,7 @@
 
 static unsigned char *area;
 static _Atomic(uint32_t) taken; /* a bit for each slot */
+static _Atomic(uint32_t) opened; /* the same; changed by whoever has taken the slot */
 
 int staging_open(void)
 {
@@ -25,13 +28,17 @@ int staging_open(void)
 
 	if (area)
 		return 0;
-	fresh = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	fresh = sys_mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (sys_is_error(fresh))
 		return -ENOMEM;
 	/* a huge page for each slot would be memory for nothing: most fills are small */
 	(void)sys_madvise(fresh, bytes, MADV_NOHUGEPAGE);
 	(void)sys_madvise(fresh, bytes, MADV_DONTDUMP);
-	(void)sys_mprotect(fresh, STAGING_SLOT_BYTES, PROT_READ); /* a guard against ourselves */
+	if (sys_mprotect(fresh, STAGING_SLOT_BYTES, PROT_READ)) {
+		sys_munmap(fresh, bytes);
+		return -ENOMEM;
+	}
+	atomic_store_explicit(&opened, 0, memory_order_relaxed); /* under the runtime lock, before there is a region */
 	area = fresh;
 	return 0;
 }
@@ -53,6 +60,20 @@ const void *staging_zeros(void)
 	return area;
 }
 
+/* The slot that the caller has taken; NULL: no memory, and it is free again. */
+static void *open_slot(unsigned int n)
+{
+	/* relaxed: the bit was set by the slot's last holder, whose release of it we have seen */
+	if (atomic_load_explicit(&opened, memory_order_relaxed) & 1u << n)
+		return slot_at(n);
+	if (sys_mprotect(slot_at(n), STAGING_SLOT_BYTES, PROT_READ | PROT_WRITE)) {
+		atomic_fetch_and_explicit(&taken, ~(1u << n), memory_order_release);
+		return NULL;
+	}
+	atomic_fetch_or_explicit(&opened, 1u << n, memory_order_relaxed);
+	return slot_at(n);
+}
+
 void *staging_take(size_t bytes)
 {
 	uint32_t now = atomic_load_explicit(&taken, memory_order_relaxed);
@@ -63,7 +84,7 @@ void *staging_take(size_t bytes)
 
 		/* acquire: the last holder has read all that it wanted */
 		if (atomic_compare_exchange_weak_explicit(&taken, &now, now | 1u << n, memory_order_acquire, memory_order_relaxed))
-			return slot_at(n);
+			return open_slot(n);
 	}
 	fresh = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return sys_is_error(fresh) ? NULL : fresh;
