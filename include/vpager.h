@@ -47,7 +47,8 @@ struct vpager_options {
  * kernel (use VPAGER_INIT_NO_HANDLER).  -EINVAL, -E2BIG, -ENOMEM. */
 int vpager_init(const struct vpager_options *options);
 
-/* Gives SIGSEGV and SIGBUS back.  -EBUSY while regions live, or when another handler was installed after ours. */
+/* Gives SIGSEGV and SIGBUS back.  -EBUSY while regions or pools of stacks live, or when another handler was installed after
+ * ours. */
 int vpager_shutdown(void);
 
 /* [S] For hosts that own SIGSEGV and SIGBUS.  true: resolved, return from the handler and the instruction runs again.
