@@ -167,11 +167,13 @@ static const struct stack_guard *choose_guard(const struct vpager_stack_pool *po
 
 	if (pool->flags & VPAGER_STACK_MPROTECT)
 		return &stack_guard_mprotect;
-	if (stack_guard_markers.hide(low, probe_end) || stack_guard_markers.show(low, probe_end))
+	if (stack_guard_markers.hide(low, probe_end))
 		return &stack_guard_mprotect;
 	if (sys_mprotect((void *)pool->object.base, pool->object.span, PROT_READ | PROT_WRITE))
 		return &stack_guard_mprotect;
-	return &stack_guard_markers;
+	if (stack_markers_close(low, probe_end) && stack_guard_markers.show(low, probe_end) == 0)
+		return &stack_guard_markers;
+	return sys_mprotect((void *)pool->object.base, pool->object.span, PROT_NONE) ? NULL : &stack_guard_mprotect;
 }
 
 static int map_metadata(struct vpager_stack_pool *pool)
@@ -244,7 +246,7 @@ static int build(struct vpager_stack_pool *pool, const struct vpager_stack_pool_
 	if (err)
 		return err;
 	pool->guard = choose_guard(pool);
-	return index_insert(&pool->object);
+	return pool->guard ? index_insert(&pool->object) : -ENOMEM;
 }
 
 VPAGER_EXPORT int vpager_stack_pool_create(struct vpager_stack_pool **out, const struct vpager_stack_pool_options *options)

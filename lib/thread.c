@@ -63,14 +63,10 @@ static size_t mapping_bytes(void)
 static char *map(void)
 {
 	void *low = mmap(NULL, mapping_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	int err;
 
 	if (low == MAP_FAILED)
 		return NULL;
-	err = stack_guard_markers.hide((uintptr_t)low, (uintptr_t)low + guard_bytes());
-	if (err)
-		err = sys_mprotect(low, guard_bytes(), PROT_NONE);
-	if (!err)
+	if (stack_markers_close((uintptr_t)low, (uintptr_t)low + guard_bytes()) || sys_mprotect(low, guard_bytes(), PROT_NONE) == 0)
 		return low;
 	munmap(low, mapping_bytes());
 	return NULL;

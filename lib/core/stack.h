@@ -89,6 +89,9 @@ struct stack_guard {
 };
 extern const struct stack_guard stack_guard_markers, stack_guard_mprotect;
 
+/* Closes an open range with markers, and looks whether it is: emulators take the call for advice, and say 0. */
+bool stack_markers_close(uintptr_t low, uintptr_t high);
+
 /* Largest of any ABI: below the stack pointer, but in use (x86_64 128, ELFv2 288, and what kernels add). */
 #define STACK_RED_ZONE 512u
 /* Code may touch its frame before it moves the stack pointer, or probe ahead: that far below, an access is still the stack's. */

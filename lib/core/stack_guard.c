@@ -12,6 +12,7 @@
  * A new guard is in place before the old one goes, so an error leaves the stack guarded. */
 #include <errno.h>
 #include <sys/mman.h>
+#include "peek.h"
 #include "stack.h"
 #include "sys.h"
 
@@ -80,6 +81,13 @@ static int markers_hide(uintptr_t low, uintptr_t high)
 static int markers_show(uintptr_t low, uintptr_t high)
 {
 	return advise(low, high, MADV_GUARD_REMOVE);
+}
+
+bool stack_markers_close(uintptr_t low, uintptr_t high)
+{
+	char byte;
+
+	return markers_hide(low, high) == 0 && peek_text(low, &byte, 1) == 0;
 }
 
 const struct stack_guard stack_guard_markers = {
