@@ -9,7 +9,8 @@
  *            where markers are refused: in locked memory (mlockall), and under strict overcommit, which charges what is opened
  *            and no more.
  *
- * A new guard is in place before the old one goes, so an error leaves the stack guarded. */
+ * A new guard is in place before the old one goes, so an error leaves the stack guarded.  A marker that could not be removed stays
+ * below the limit, where it does no harm until the limit moves over it, and that removes all there are. */
 #include <errno.h>
 #include <sys/mman.h>
 #include "peek.h"
@@ -51,13 +52,13 @@ static int markers_place(const struct vpager_stack_pool *pool, uintptr_t top, ui
 
 static int markers_lower(const struct vpager_stack_pool *pool, uintptr_t from, uintptr_t to)
 {
-	uintptr_t old = from - pool->guard_bytes;
-	int err = advise(to - pool->guard_bytes, lesser(to, old), MADV_GUARD_INSTALL);
+	uintptr_t guard = to - pool->guard_bytes, end = lesser(to, from - pool->guard_bytes);
+	int err = advise(guard, end, MADV_GUARD_INSTALL);
 
 	if (!err)
-		err = advise(greater(to, old), from, MADV_GUARD_REMOVE);
+		err = advise(to, from, MADV_GUARD_REMOVE);
 	if (err)
-		(void)advise(to - pool->guard_bytes, lesser(to, old), MADV_GUARD_REMOVE); /* a guard too many is one within reach later */
+		(void)advise(guard, end, MADV_GUARD_REMOVE);
 	return err;
 }
 
@@ -66,11 +67,11 @@ static int markers_raise(const struct vpager_stack_pool *pool, uintptr_t from, u
 	uintptr_t guard = to - pool->guard_bytes;
 	int err = advise(greater(guard, from), to, MADV_GUARD_INSTALL);
 
-	if (!err)
-		err = advise(from - pool->guard_bytes, lesser(from, guard), MADV_GUARD_REMOVE);
-	if (!err)
-		(void)give_back(pool, from, guard); /* the memory stays: no error of the guard's */
-	return err;
+	if (err)
+		return err;
+	(void)advise(from - pool->guard_bytes, lesser(from, guard), MADV_GUARD_REMOVE);
+	(void)give_back(pool, from, guard);
+	return 0;
 }
 
 static int markers_hide(uintptr_t low, uintptr_t high)
