@@ -77,8 +77,11 @@ static int run(void *arg)
 VPAGER_EXPORT int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void *arg), void *arg, struct vpager_fault *out)
 {
 	arch_sigset_t mask;
-	int err = thread_self.alternate_low ? 0 : vpager_thread_attach();
+	int err;
 
+	if (!stack || !fn)
+		return -EINVAL;
+	err = thread_self.alternate_low ? 0 : vpager_thread_attach();
 	if (!err && thread_on_alternate(stack_here()))
 		err = -EBUSY; /* the handler would come to lie on the frames that we return to */
 	if (!err)

@@ -18,17 +18,17 @@ static uintptr_t page_up(size_t bytes)
 
 VPAGER_EXPORT void *vpager_stack_base(const struct vpager_stack *stack)
 {
-	return (void *)stack_floor(stack);
+	return stack ? (void *)stack_floor(stack) : NULL;
 }
 
 VPAGER_EXPORT void *vpager_stack_top(const struct vpager_stack *stack)
 {
-	return (void *)stack_top(stack);
+	return stack ? (void *)stack_top(stack) : NULL;
 }
 
 VPAGER_EXPORT size_t vpager_stack_size(const struct vpager_stack *stack)
 {
-	return stack_top(stack) - stack_floor(stack);
+	return stack ? stack_top(stack) - stack_floor(stack) : 0;
 }
 
 /* ---- the stack that the caller runs on ---- */
@@ -120,23 +120,21 @@ static bool fits(const struct vpager_stack *stack, uintptr_t floor, size_t more)
 
 VPAGER_EXPORT int vpager_stack_set_limit(struct vpager_stack *stack, size_t bytes)
 {
-	const struct vpager_stack_pool *pool = stack->pool;
-	bool lazy = pool->flags & VPAGER_STACK_LAZY;
-	uintptr_t initial = stack_top(stack) - pool->initial_bytes, limit = stack_limit(stack), floor;
+	const struct vpager_stack_pool *pool = stack ? stack->pool : NULL;
+	uintptr_t limit, floor;
 	int err = 0;
 
-	if (page_up(bytes) < bytes || page_up(bytes) > pool->slot_bytes - pool->initial_bytes)
+	if (!stack || page_up(bytes) < bytes || page_up(bytes) > pool->slot_bytes - pool->initial_bytes - pool->guard_bytes)
 		return -EINVAL;
-	floor = initial - page_up(bytes);
-	if (floor > initial || !fits(stack, floor, 0))
-		return -EINVAL;
+	floor = stack_top(stack) - pool->initial_bytes - page_up(bytes);
 	if (atomic_load_explicit(&stack->state, memory_order_acquire) == STACK_ASLEEP)
 		err = stack_wake(stack);
 	if (err)
 		return err;
+	limit = stack_limit(stack);
 	if (limit < floor)
 		err = retract(stack, floor);
-	else if (lazy && limit > floor)
+	else if ((pool->flags & VPAGER_STACK_LAZY) && limit > floor)
 		err = is_idle(stack) ? lower_undisturbed(stack, floor) : -EBUSY;
 	if (!err)
 		atomic_store_explicit(&stack->floor, floor, memory_order_relaxed);
@@ -152,11 +150,14 @@ void stack_forget_hook(struct vpager_stack *stack)
 
 VPAGER_EXPORT int vpager_stack_on_overflow(struct vpager_stack *stack, size_t reserve_bytes, void (*fn)(void *arg), void *arg)
 {
-	uintptr_t floor = stack_floor(stack);
 	struct stack_hook *hook;
+	uintptr_t floor;
 	size_t reserve;
 	int err = 0;
 
+	if (!stack)
+		return -EINVAL;
+	floor = stack_floor(stack);
 	if (!fn) {
 		stack_forget_hook(stack);
 		return 0;

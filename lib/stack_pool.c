@@ -269,10 +269,13 @@ static int refill(struct magazine *magazine, struct vpager_stack_pool *pool, str
 
 VPAGER_EXPORT int vpager_stack_get(struct vpager_stack **out, struct vpager_stack_pool *pool)
 {
-	struct magazine *magazine = magazine_of(pool);
+	struct magazine *magazine;
 	struct vpager_stack *stack;
 	int err;
 
+	if (!pool || !out)
+		return -EINVAL;
+	magazine = magazine_of(pool);
 	if (!magazine)
 		return -ENOMEM;
 	stack = magazine->first;

@@ -49,6 +49,8 @@ size_t stack_resident_bytes(const struct vpager_stack *stack)
 
 VPAGER_EXPORT size_t vpager_stack_high_water(const struct vpager_stack *stack)
 {
+	if (!stack)
+		return 0;
 	if (state_of(stack) == STACK_ASLEEP)
 		return (stack->copy.len + stack_page_bytes - 1) & ~(stack_page_bytes - 1);
 	return stack_resident_bytes(stack);
@@ -130,13 +132,13 @@ bool stack_retire(struct vpager_stack *stack)
 bool stack_trim(struct vpager_stack *stack)
 {
 	struct vpager_stack_pool *pool = stack->pool;
-	uintptr_t limit = stack_limit(stack), top = stack_top(stack);
+	uintptr_t low = stack_slot_low(stack); /* a large frame may have got below the guard */
 
 	if (stack->cold)
 		return false;
 	if (pool->flags & VPAGER_STACK_LAZY)
 		count_high_water(stack, stack_resident_bytes(stack));
-	if (sys_madvise((void *)limit, top - limit, pool->flags & VPAGER_STACK_FREE ? MADV_FREE : MADV_DONTNEED))
+	if (sys_madvise((void *)low, pool->slot_bytes, pool->flags & VPAGER_STACK_FREE ? MADV_FREE : MADV_DONTNEED))
 		return false; /* locked memory */
 	stack->cold = true;
 	count_trim(stack);
