@@ -403,7 +403,7 @@ struct vpager_stats {
 	size_t size;
 	uint64_t passed_on; /* signals given to the next handler or the default action */
 	uint64_t foreign;   /* of these, memory faults that belong to nothing of ours */
-	uint64_t vmas_used; /* mappings that our regions make in the process, an estimate from above */
+	uint64_t vmas_used; /* mappings that our regions and stacks make in the process, an estimate from above */
 	uint64_t vma_limit; /* where we begin to hide pages again, from vm.max_map_count */
 	uint64_t worker_threads;
 	struct vpager_region_stats regions; /* sums over living regions */
