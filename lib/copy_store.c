@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Size classes of multiples of 16 bytes up to 1 KiB, then of eighths of powers of two: at most an eighth is lost.  Chunks hold
- * pieces of one class and are kept until the pool goes. */
+ * Size classes of multiples of 16 bytes up to 1 KiB, then of eighths of powers of two: at most an eighth is lost.  Chunks
+ * hold pieces of one class and are kept until the pool goes. */
 #include "copy_store.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #define GRAIN 16u
-#define SMALL 64u               /* classes up to 1 KiB */
+#define SMALL 64u /* classes up to 1 KiB */
 #define CLASSES (SMALL + 4 * 8) /* then up to 16 KiB */
 #define CHUNK ((size_t)256 << 10)
 

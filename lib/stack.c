@@ -104,8 +104,8 @@ static int check(struct vpager_stack_pool_options *o)
 
 /* ---- the arena ---- */
 
-/* What one page of page tables maps: slots of its multiples begin in its middle, so that the guard at the end of one and the top of
- * the next share a page of page tables. */
+/* What one page of page tables maps: slots of its multiples begin in its middle, so that the guard at the end of one and
+ * the top of the next share a page of page tables. */
 static size_t table_span(void)
 {
 	size_t page = system_page_bytes();
@@ -159,8 +159,8 @@ static int reserve_some(struct vpager_stack_pool *pool, uint32_t max)
 	return err;
 }
 
-/* Markers are tried while the arena is closed: locked memory (mlockall) would be filled all of it when it is opened, and markers are
- * refused there.  So they are where a kernel does not know them; strict overcommit refuses to open so much. */
+/* Markers are tried while the arena is closed: locked memory (mlockall) would be filled all of it when it is opened, and
+ * markers are refused there.  So they are where a kernel does not know them; strict overcommit refuses to open so much. */
 static const struct stack_guard *choose_guard(const struct vpager_stack_pool *pool)
 {
 	uintptr_t low = pool->first_top - pool->slot_bytes, probe_end = low + system_page_bytes();

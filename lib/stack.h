@@ -21,7 +21,8 @@ bool stack_was_left(const struct vpager_stack *stack);
 void stack_forget_hook(struct vpager_stack *stack);
 
 /* stack.c */
-struct vpager_stack_pool *stack_pool_next(const struct vpager_stack_pool *pool); /* NULL: the first; under the runtime lock */
+struct vpager_stack_pool *
+stack_pool_next(const struct vpager_stack_pool *pool); /* NULL: the first; under the runtime lock */
 void stacks_before_fork(void);
 void stacks_in_parent(void);
 void stacks_in_child(void);

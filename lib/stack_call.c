@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Running code on a stack.  The landing pad lies on the caller's stack; what overflowed is abandoned as by longjmp.  Compiled with
- * -fexceptions: a C++ exception of fn passes, and the stack is free again. */
+ * Running code on a stack.  The landing pad lies on the caller's stack; what overflowed is abandoned as by longjmp.
+ * Compiled with -fexceptions: a C++ exception of fn passes, and the stack is free again. */
 #include <errno.h>
 #include "core/arch/arch.h"
 #include "core/export.h"
@@ -25,7 +25,8 @@ static const struct vpager_stack *caller_of(const struct vpager_stack *s)
 	return s->caller.thread == &thread_self ? stack_at(s->caller.frame) : NULL;
 }
 
-/* While a call is active in this thread, we are on its stack, or on one that was called from there; or in a signal handler. */
+/* While a call is active in this thread, we are on its stack, or on one that was called from there; or in a signal
+ * handler. */
 bool stack_was_left(const struct vpager_stack *stack)
 {
 	const struct vpager_stack *on = stack_at(stack_here());
@@ -44,7 +45,8 @@ static int occupy(struct vpager_stack *stack)
 		int err;
 
 		/* acquire: what ran there before, perhaps in another thread */
-		if (atomic_compare_exchange_strong_explicit(&stack->state, &state, STACK_RUNNING, memory_order_acquire, memory_order_acquire))
+		if (atomic_compare_exchange_strong_explicit(&stack->state, &state, STACK_RUNNING, memory_order_acquire,
+		                                            memory_order_acquire))
 			return 0;
 		if (state == STACK_RUNNING && stack_was_left(stack))
 			return 0;
@@ -93,7 +95,8 @@ VPAGER_EXPORT int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void 
 
 	stack->caller.thread = &thread_self;
 	stack->caller.frame = stack_here();
-	/* Landing leaves handlers of the program that ran on the stack without their sigreturn: the mask is put back here. */
+	/* Landing leaves handlers of the program that ran on the stack without their sigreturn: the mask is put back
+	 * here. */
 	sys_sigmask(SIG_BLOCK, NULL, &mask);
 	err = landing_run_for(stack, run, &call, out);
 	if (err)

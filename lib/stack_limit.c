@@ -148,7 +148,8 @@ void stack_forget_hook(struct vpager_stack *stack)
 	free(atomic_exchange_explicit(&stack->hook, NULL, memory_order_acq_rel));
 }
 
-VPAGER_EXPORT int vpager_stack_on_overflow(struct vpager_stack *stack, size_t reserve_bytes, void (*fn)(void *arg), void *arg)
+VPAGER_EXPORT int vpager_stack_on_overflow(struct vpager_stack *stack, size_t reserve_bytes, void (*fn)(void *arg),
+                                           void *arg)
 {
 	struct stack_hook *hook;
 	uintptr_t floor;

@@ -13,7 +13,7 @@
 #include "runtime.h"
 #include "stack.h"
 
-#define WAYS 4       /* pools that a thread has magazines of at the same time */
+#define WAYS 4	     /* pools that a thread has magazines of at the same time */
 #define MAGAZINE 32u /* stacks in one, where the pool is large */
 
 struct magazine {

@@ -16,13 +16,13 @@ struct depot {
 	pthread_mutex_t lock;
 	struct vpager_stack *first; /* used last */
 	size_t count;
-	size_t away;         /* being trimmed, on their way back */
-	size_t idle;         /* fewest that were here since the last sweep: so many were not needed */
+	size_t away; /* being trimmed, on their way back */
+	size_t idle; /* fewest that were here since the last sweep: so many were not needed */
 	uint64_t swept_ns;
 	struct vpager_stack *bare; /* slots whose guard could not be installed */
 	size_t bare_count;
-	size_t used_slots;   /* slots [0, used_slots) have been taken */
-	size_t gets, puts;   /* but for what magazines count themselves; they wrap */
+	size_t used_slots; /* slots [0, used_slots) have been taken */
+	size_t gets, puts; /* but for what magazines count themselves; they wrap */
 	struct copy_store *copies;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Giving back the memory of stacks that nobody runs on: what grew, when it is put; all of it, when it was idle for long; and, where
- * that was asked for, of live ones, whose contents are copied out. */
+ * Giving back the memory of stacks that nobody runs on: what grew, when it is put; all of it, when it was idle for long;
+ * and, where that was asked for, of live ones, whose contents are copied out. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,7 +30,8 @@ static size_t first_resident(uintptr_t low, size_t n)
 	for (size_t at = 0; at < n; at += LOOK_PAGES) {
 		size_t some = n - at < LOOK_PAGES ? n - at : LOOK_PAGES;
 
-		if (sys_call(SYS_mincore, (long)(low + at * stack_page_bytes), (long)(some * stack_page_bytes), (long)resident, 0, 0, 0))
+		if (sys_call(SYS_mincore, (long)(low + at * stack_page_bytes), (long)(some * stack_page_bytes),
+		             (long)resident, 0, 0, 0))
 			return at; /* whoever cannot look takes all for used */
 		for (size_t i = 0; i < some; i++)
 			if (resident[i] & 1)
@@ -100,7 +101,8 @@ static bool claim(struct vpager_stack *stack)
 		uint32_t live = STACK_LIVE;
 
 		/* acquire: what the trimmer did to it, where there is one */
-		if (atomic_compare_exchange_strong_explicit(&stack->state, &live, STACK_CACHED, memory_order_acquire, memory_order_acquire))
+		if (atomic_compare_exchange_strong_explicit(&stack->state, &live, STACK_CACHED, memory_order_acquire,
+		                                            memory_order_acquire))
 			return true;
 		if (live == STACK_RUNNING && stack_was_left(stack)) {
 			atomic_store_explicit(&stack->state, STACK_LIVE, memory_order_relaxed);
@@ -193,7 +195,8 @@ static bool hibernate(struct vpager_stack *stack)
 	bool asleep;
 
 	/* acquire: what ran on it is over.  release, below: whoever wakes it finds the copy. */
-	if (!atomic_compare_exchange_strong_explicit(&stack->state, &live, STACK_CHANGING, memory_order_acquire, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&stack->state, &live, STACK_CHANGING, memory_order_acquire,
+	                                             memory_order_relaxed))
 		return false;
 	asleep = copy_out(stack);
 	if (asleep) {

@@ -66,7 +66,8 @@ static char *map(void)
 
 	if (low == MAP_FAILED)
 		return NULL;
-	if (stack_markers_close((uintptr_t)low, (uintptr_t)low + guard_bytes()) || sys_mprotect(low, guard_bytes(), PROT_NONE) == 0)
+	if (stack_markers_close((uintptr_t)low, (uintptr_t)low + guard_bytes()) ||
+	    sys_mprotect(low, guard_bytes(), PROT_NONE) == 0)
 		return low;
 	munmap(low, mapping_bytes());
 	return NULL;
@@ -110,7 +111,8 @@ int thread_setup(size_t bytes)
 	stack_frame_bytes = frame_bytes();
 	stack_page_bytes = system_page_bytes();
 	if (bytes == 0)
-		bytes = stack_frame_bytes + ROOM_DEFAULT > USABLE_DEFAULT ? stack_frame_bytes + ROOM_DEFAULT : USABLE_DEFAULT;
+		bytes =
+		    stack_frame_bytes + ROOM_DEFAULT > USABLE_DEFAULT ? stack_frame_bytes + ROOM_DEFAULT : USABLE_DEFAULT;
 	usable_bytes = page_up(bytes);
 	if (!have_key && pthread_key_create(&key, at_thread_exit))
 		return -ENOMEM;
@@ -214,7 +216,8 @@ static int bounds(struct own_stack *own)
 	pthread_attr_destroy(&attr);
 	if (err)
 		return -ENOTSUP;
-	/* The main thread's has no guard of its own: the kernel stops growing it, at RLIMIT_STACK or short of what lies below. */
+	/* The main thread's has no guard of its own: the kernel stops growing it, at RLIMIT_STACK or short of what lies
+	 * below. */
 	*own = (struct own_stack){(uintptr_t)low, (uintptr_t)low + bytes, sys_gettid() == sys_getpid() ? GAP_BYTES : guard};
 	return 0;
 }

@@ -137,8 +137,8 @@ static void touch_with_guard_jumped(void *arg)
 	*(int *)arg = 1;
 }
 
-/* A frame larger than the guard, whose function does not probe, gets below it.  That is the slot's own memory, and growing later
- * on must not throw it away. */
+/* A frame larger than the guard, whose function does not probe, gets below it.  That is the slot's own memory, and
+ * growing later on must not throw it away. */
 START_TEST(what_was_written_below_the_guard_survives_growth)
 {
 	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i]);

@@ -101,8 +101,8 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 	bool on_alternate = inside(&uc->uc_stack, sp);
 	const struct vpager_stack *stack = sp ? stack_at(sp - 1) : NULL;
 
-	/* A pad below sp, or for a stack that is not the fault's, was jumped over: it is skipped, and followed only while its canary is whole.  What is
-	 * skipped stays out of the list. */
+	/* A pad below sp, or for a stack that is not the fault's, was jumped over: it is skipped, and followed only while
+	 * its canary is whole.  What is skipped stays out of the list. */
 	for (struct landing_pad *pad = thread_self.pads; pad; pad = pad->next) {
 		bool pad_on_alternate = inside(&uc->uc_stack, (uintptr_t)pad);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What becomes of a stack overflow: an error where a landing pad waits for it, a call of the program's own where it asked for a
- * yellow zone, or the end.  Runs in the handler, on the alternate stack. */
+ * What becomes of a stack overflow: an error where a landing pad waits for it, a call of the program's own where it asked
+ * for a yellow zone, or the end.  Runs in the handler, on the alternate stack. */
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -122,8 +122,8 @@ enum outcome overflow_decide(const struct vpager_fault *fault, const ucontext_t 
 	return stack->pool->on_overflow == VPAGER_OVERFLOW_ABORT ? OUTCOME_ABORT : OUTCOME_FAILED;
 }
 
-/* The kernel grows the main thread's stack by itself; where it does not any more, or in a pthread's guard, an access near the
- * stack pointer faults.  What is mapped and within the stack does not. */
+/* The kernel grows the main thread's stack by itself; where it does not any more, or in a pthread's guard, an access near
+ * the stack pointer faults.  What is mapped and within the stack does not. */
 enum outcome overflow_of_thread(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
 {
 	const struct own_stack *own = &thread_self.own;

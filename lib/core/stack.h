@@ -37,7 +37,7 @@ struct vpager_stack { /* 64 bytes on 64-bit CPUs: a million of them count */
 	_Atomic(uintptr_t) limit;
 	_Atomic(uintptr_t) floor;
 	struct vpager_stack_pool *pool;
-	struct vpager_stack *next;        /* CACHED: in its magazine or depot */
+	struct vpager_stack *next; /* CACHED: in its magazine or depot */
 	struct stack_hook *_Atomic hook; /* NULL: no yellow zone */
 	union {
 		struct { /* RUNNING: who called, and from where */
@@ -76,8 +76,8 @@ struct vpager_stack_pool {
 	bool in_use;
 };
 
-/* How the bytes of a slot become usable and stop being so.  Addresses are page multiples, `to' and `from' are limits.  0, or a
- * negative errno value, and then nothing has changed but the contents of what was to be given back. */
+/* How the bytes of a slot become usable and stop being so.  Addresses are page multiples, `to' and `from' are limits.  0,
+ * or a negative errno value, and then nothing has changed but the contents of what was to be given back. */
 struct stack_guard {
 	const char *name;
 	uint32_t vmas; /* that each stack adds to the arena's one */
@@ -94,10 +94,11 @@ bool stack_markers_close(uintptr_t low, uintptr_t high);
 
 /* Largest of any ABI: below the stack pointer, but in use (x86_64 128, ELFv2 288, and what kernels add). */
 #define STACK_RED_ZONE 512u
-/* Code may touch its frame before it moves the stack pointer, or probe ahead: that far below, an access is still the stack's. */
+/* Code may touch its frame before it moves the stack pointer, or probe ahead: that far below, an access is still the
+ * stack's. */
 #define STACK_REACH (STACK_RED_ZONE + (64u << 10))
 
-extern size_t stack_page_bytes;  /* the system's */
+extern size_t stack_page_bytes; /* the system's */
 extern size_t stack_frame_bytes; /* what the kernel may push for a signal (AT_MINSIGSTKSZ) */
 
 static inline uintptr_t stack_page_down(uintptr_t address)
@@ -164,7 +165,8 @@ enum outcome stack_frame_lost(int signo, const siginfo_t *si, const ucontext_t *
 
 /* overflow.c: an overflow has been found. */
 enum outcome overflow_found(struct vpager_stack *stack, struct vpager_fault *fault);
-/* What becomes of it: OUTCOME_FAILED or OUTCOME_ABORT.  Does not return where a yellow zone takes it, so nothing may be held. */
+/* What becomes of it: OUTCOME_FAILED or OUTCOME_ABORT.  Does not return where a yellow zone takes it, so nothing may be
+ * held. */
 enum outcome overflow_decide(const struct vpager_fault *fault, const ucontext_t *uc);
 /* Of the thread's own stack, if vpager_stack_guard_thread was called on it. */
 enum outcome overflow_of_thread(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault);

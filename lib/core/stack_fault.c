@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an arena does about a fault: the stack grows, or has overflowed, or is woken up.  Runs in the handler, on the alternate
- * stack of the thread whose stack it is.  The one thing not to break: only a fault of the code that runs in a slot makes that slot
- * grow; a stray pointer into it is foreign. */
+ * What an arena does about a fault: the stack grows, or has overflowed, or is woken up.  Runs in the handler, on the
+ * alternate stack of the thread whose stack it is.  The one thing not to break: only a fault of the code that runs in a
+ * slot makes that slot grow; a stray pointer into it is foreign. */
 #include "stack.h"
 #include <errno.h>
 #include <string.h>
@@ -43,8 +43,8 @@ int stack_lower(struct vpager_stack *stack, uintptr_t to)
 	return err;
 }
 
-/* Doubling keeps the number of faults small, contiguous keeps buffers on the stack fit for system calls: all of what is above the
- * stack pointer is usable after a fault anywhere in it. */
+/* Doubling keeps the number of faults small, contiguous keeps buffers on the stack fit for system calls: all of what is
+ * above the stack pointer is usable after a fault anywhere in it. */
 static uintptr_t next_limit(const struct vpager_stack *stack, uintptr_t least)
 {
 	uintptr_t limit = stack_limit(stack), floor = stack_floor(stack), to = limit - (stack_top(stack) - limit);
@@ -74,7 +74,8 @@ static void copy_release(struct vpager_stack_pool *pool, void *copy, size_t len)
 	link[1] = len;
 	do
 		link[0] = first;
-	while (!atomic_compare_exchange_weak_explicit(&pool->woken, &first, (uintptr_t)copy, memory_order_release, memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(&pool->woken, &first, (uintptr_t)copy, memory_order_release,
+	                                              memory_order_relaxed));
 }
 
 static int restore(struct vpager_stack *stack)
@@ -100,7 +101,8 @@ static bool try_to_wake(struct vpager_stack *stack, struct wait_ticket *ticket, 
 
 	*ticket = wait_prepare(&stack->state);
 	/* acquire: the copy was made before; release, below: whoever finds it LIVE finds its contents. */
-	if (!atomic_compare_exchange_strong_explicit(&stack->state, &state, STACK_CHANGING, memory_order_acquire, memory_order_acquire)) {
+	if (!atomic_compare_exchange_strong_explicit(&stack->state, &state, STACK_CHANGING, memory_order_acquire,
+	                                             memory_order_acquire)) {
 		*err = 0;
 		return state != STACK_CHANGING;
 	}
@@ -166,16 +168,17 @@ enum outcome stack_fault(struct object *object, struct vpager_fault *fault, cons
 
 static void say_lost(void)
 {
-	static const char text[] = "vpager: a signal was lost: its handler has no SA_ONSTACK and did not fit on a growing stack, "
-				   "see vpager_stack_check_handlers(3)\n";
+	static const char text[] =
+	    "vpager: a signal was lost: its handler has no SA_ONSTACK and did not fit on a growing stack, "
+	    "see vpager_stack_check_handlers(3)\n";
 	static _Atomic(uint32_t) said;
 
 	if (!atomic_exchange_explicit(&said, 1, memory_order_relaxed))
 		(void)sys_write(2, text, sizeof text - 1);
 }
 
-/* force_sigsegv() in the kernel's kernel/signal.c: SIGSEGV without an address, while the registers are those of the code that was
- * to be interrupted.  A trap that has no address on x86 looks the same, but for the room above the limit. */
+/* force_sigsegv() in the kernel's kernel/signal.c: SIGSEGV without an address, while the registers are those of the code
+ * that was to be interrupted.  A trap that has no address on x86 looks the same, but for the room above the limit. */
 enum outcome stack_frame_lost(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
 {
 	uintptr_t sp = arch_sp(uc), least = sp - STACK_RED_ZONE - 2 * stack_frame_bytes;

@@ -5,12 +5,13 @@
  * markers    The arena is one readable and writable mapping, and a guard is a run of markers in its page tables
  *            (MADV_GUARD_INSTALL, Linux 6.13), which cost no mapping: a million stacks in one.  Only the guard is closed;
  *            what lies below it is not.
- * mprotect   The arena is PROT_NONE, and the usable part is opened: two mappings more for each stack.  It works everywhere, and
- *            where markers are refused: in locked memory (mlockall), and under strict overcommit, which charges what is opened
- *            and no more.
+ * mprotect   The arena is PROT_NONE, and the usable part is opened: two mappings more for each stack.  It works
+ * everywhere, and
+ *            where markers are refused: in locked memory (mlockall), and under strict overcommit, which charges what is
+ * opened and no more.
  *
- * A new guard is in place before the old one goes, so an error leaves the stack guarded.  A marker that could not be removed stays
- * below the limit, where it does no harm until the limit moves over it, and that removes all there are. */
+ * A new guard is in place before the old one goes, so an error leaves the stack guarded.  A marker that could not be
+ * removed stays below the limit, where it does no harm until the limit moves over it, and that removes all there are. */
 #include <errno.h>
 #include <sys/mman.h>
 #include "peek.h"
@@ -107,18 +108,20 @@ static int mprotect_show(uintptr_t low, uintptr_t high)
 	return low < high ? sys_mprotect((void *)low, high - low, PROT_READ | PROT_WRITE) : 0;
 }
 
-/* A fresh mapping in place of the old one gives back the memory, what strict overcommit has charged for it, and locked pages too,
- * in one call. */
+/* A fresh mapping in place of the old one gives back the memory, what strict overcommit has charged for it, and locked
+ * pages too, in one call. */
 static int mprotect_hide(uintptr_t low, uintptr_t high)
 {
 	void *fresh;
 
 	if (low >= high)
 		return 0;
-	fresh = sys_mmap((void *)low, high - low, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1, 0);
+	fresh = sys_mmap((void *)low, high - low, PROT_NONE,
+	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1, 0);
 	if (sys_is_error(fresh))
 		return (int)(intptr_t)fresh;
-	(void)sys_madvise((void *)low, high - low, MADV_NOHUGEPAGE); /* as the rest of the arena, or it does not merge with it */
+	(void)sys_madvise((void *)low, high - low,
+	                  MADV_NOHUGEPAGE); /* as the rest of the arena, or it does not merge with it */
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Running a function on another stack.  A call and no switch: the callee returns through it, so unwinders, exceptions and shadow
- * stacks go through, and registers need not be saved but the two that link the stacks.  Each arch/<cpu>/call.h gives the
- * function's text as ARCH_CALL_ON, with unwind information in which the frame is found by the frame pointer alone; where there is
- * none, ARCH_CALL_ON is not defined and there are no stacks. */
+ * Running a function on another stack.  A call and no switch: the callee returns through it, so unwinders, exceptions and
+ * shadow stacks go through, and registers need not be saved but the two that link the stacks.  Each arch/<cpu>/call.h
+ * gives the function's text as ARCH_CALL_ON, with unwind information in which the frame is found by the frame pointer
+ * alone; where there is none, ARCH_CALL_ON is not defined and there are no stacks. */
 #ifndef VPAGER_CORE_ARCH_CALL_H
 #define VPAGER_CORE_ARCH_CALL_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * AArch64: a call on another stack (Procedure Call Standard for the Arm 64-bit Architecture, AAPCS64).  hint 34 is `bti c'. */
+ * AArch64: a call on another stack (Procedure Call Standard for the Arm 64-bit Architecture, AAPCS64).  hint 34 is `bti
+ * c'. */
 #ifndef VPAGER_CORE_ARCH_AARCH64_CALL_H
 #define VPAGER_CORE_ARCH_AARCH64_CALL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * i386: a call on another stack (System V ABI, Intel386 supplement).  The stack is aligned to 16 bytes before a call's return
- * address. */
+ * i386: a call on another stack (System V ABI, Intel386 supplement).  The stack is aligned to 16 bytes before a call's
+ * return address. */
 #ifndef VPAGER_CORE_ARCH_I386_CALL_H
 #define VPAGER_CORE_ARCH_I386_CALL_H
 

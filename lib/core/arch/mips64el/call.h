@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * MIPS64, n64: a call on another stack (MIPSpro N32 ABI Handbook).  The callee wants its address in t9; gp is callee-saved. */
+ * MIPS64, n64: a call on another stack (MIPSpro N32 ABI Handbook).  The callee wants its address in t9; gp is
+ * callee-saved. */
 #ifndef VPAGER_CORE_ARCH_MIPS64EL_CALL_H
 #define VPAGER_CORE_ARCH_MIPS64EL_CALL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * 64-bit Power, little-endian: a call on another stack (64-Bit ELF V2 ABI).  The callee may belong to another module and wants
- * its address in r12; r2 is saved where its callers save it; the new stack's first word links back. */
+ * 64-bit Power, little-endian: a call on another stack (64-Bit ELF V2 ABI).  The callee may belong to another module and
+ * wants its address in r12; r2 is saved where its callers save it; the new stack's first word links back. */
 #ifndef VPAGER_CORE_ARCH_PPC64LE_CALL_H
 #define VPAGER_CORE_ARCH_PPC64LE_CALL_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * x86_64: a call on another stack (System V ABI, "Function Calling Sequence").  A call and its return, so a shadow stack stays
- * right. */
+ * x86_64: a call on another stack (System V ABI, "Function Calling Sequence").  A call and its return, so a shadow stack
+ * stays right. */
 #ifndef VPAGER_CORE_ARCH_X86_64_CALL_H
 #define VPAGER_CORE_ARCH_X86_64_CALL_H
 
