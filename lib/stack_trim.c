@@ -53,7 +53,7 @@ VPAGER_EXPORT size_t vpager_stack_high_water(const struct vpager_stack *stack)
 	if (!stack)
 		return 0;
 	if (state_of(stack) == STACK_ASLEEP)
-		return (stack->copy.len + stack_page_bytes - 1) & ~(stack_page_bytes - 1);
+		return stack->copy.hidden;
 	return stack_resident_bytes(stack);
 }
 
@@ -160,11 +160,11 @@ static uintptr_t first_used(uintptr_t low, uintptr_t top)
 static bool copy_out(struct vpager_stack *stack)
 {
 	struct vpager_stack_pool *pool = stack->pool;
-	uintptr_t top = stack_top(stack), limit = stack_limit(stack);
+	uintptr_t top = stack_top(stack);
 	size_t resident = stack_resident_bytes(stack), len;
 	void *bytes = NULL;
 
-	if (resident == 0)
+	if (resident == 0 || resident > UINT32_MAX)
 		return false;
 	len = top - first_used(top - resident, top);
 	if (len > COPY_MOST || len + stack_page_bytes / 2 > resident)
@@ -177,7 +177,7 @@ static bool copy_out(struct vpager_stack *stack)
 			return false;
 		memcpy(bytes, (const void *)(top - len), len);
 	}
-	if (pool->guard->hide(limit, top)) {
+	if (pool->guard->hide(top - resident, top)) {
 		depot_lock(pool);
 		if (bytes)
 			copy_store_return(pool->depot->copies, bytes, len);
@@ -185,7 +185,8 @@ static bool copy_out(struct vpager_stack *stack)
 		return false;
 	}
 	stack->copy.bytes = bytes;
-	stack->copy.len = len;
+	stack->copy.len = (uint32_t)len;
+	stack->copy.hidden = (uint32_t)resident;
 	return true;
 }
 

@@ -15,6 +15,9 @@ static const uint32_t kinds[] = {0, VPAGER_STACK_MPROTECT, VPAGER_STACK_LAZY, VP
 #define KINDS (int)(sizeof kinds / sizeof *kinds)
 #define KINDS_THAT_GROW 2
 
+/* Enough for threads to have magazines, and no more than 32-bit addresses have room for. */
+#define SOME (sizeof(void *) > 4 ? 3000 : 100)
+
 static inline struct vpager_stack_pool *pool_with(struct vpager_stack_pool_options *options)
 {
 	struct vpager_stack_pool *pool = NULL;

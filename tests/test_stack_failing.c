@@ -218,7 +218,7 @@ static void take_all_mappings(void)
 static void without_mappings(void *arg)
 {
 	int kind = (int)(intptr_t)arg;
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[kind], .limit_bytes = 1 * MIB, .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[kind], .limit_bytes = 1 * MIB, .max_stacks = SOME);
 	struct vpager_stack *stack = stack_of(pool), *more = NULL;
 	bool by_mprotect = kinds[kind] & VPAGER_STACK_MPROTECT || !has_markers();
 	int err = use(stack, 100);
@@ -248,7 +248,7 @@ END_TEST
 
 START_TEST(stacks_keep_within_their_share_of_mappings)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_MPROTECT, .slot_bytes = 64 * KIB, .max_stacks = 40000);
+	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_MPROTECT, .slot_bytes = 4 * page_size(), .max_stacks = 40000);
 	struct vpager_stats stats = {.size = sizeof stats};
 	struct vpager_stack *stack = NULL;
 	int n = 0, err;

@@ -106,7 +106,7 @@ END_TEST
 
 START_TEST(a_stack_that_is_put_twice_is_there_once)
 {
-	struct vpager_stack_pool *pool = POOL(.max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.max_stacks = SOME);
 	struct vpager_stack *stack = stack_of(pool), *a, *b;
 
 	vpager_stack_put(stack);
@@ -130,7 +130,7 @@ static void put_itself(void *arg)
 
 START_TEST(a_stack_that_runs_cannot_be_put)
 {
-	struct vpager_stack_pool *pool = POOL(.max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.max_stacks = SOME);
 	struct vpager_stack *stack = stack_of(pool);
 
 	OK(vpager_stack_call(stack, put_itself, stack, NULL));
@@ -168,7 +168,7 @@ static void exchange(int nr, void *arg)
 
 START_TEST(stacks_move_between_threads)
 {
-	struct exchange e = {.pool = POOL(.flags = kinds[_i], .slot_bytes = 512 * KIB, .max_stacks = 3000)};
+	struct exchange e = {.pool = POOL(.flags = kinds[_i], .slot_bytes = 512 * KIB, .max_stacks = SOME)};
 
 	for (int round = 0; round < 3; round++)
 		crowd_run(6, exchange, &e);
@@ -187,7 +187,7 @@ static void *pools_come_and_go(void *arg)
 		struct vpager_stack_pool *pool[6];
 
 		for (int i = 0; i < 6; i++) /* more than a thread has magazines */
-			pool[i] = POOL(.slot_bytes = 128 * KIB, .max_stacks = 4000);
+			pool[i] = POOL(.slot_bytes = 128 * KIB, .max_stacks = SOME);
 		for (int i = 0; i < 60; i++) {
 			struct vpager_stack *stack = stack_of(pool[i % 6]);
 
@@ -252,7 +252,7 @@ static size_t resident_pages(void *low, size_t bytes)
 
 START_TEST(what_grew_is_given_back_and_what_is_hot_is_kept)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = SOME);
 	struct vpager_stack *stack = stack_of(pool);
 	char *top = vpager_stack_top(stack);
 
@@ -280,7 +280,7 @@ END_TEST
 
 START_TEST(high_water_marks_are_counted)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = SOME);
 	struct vpager_stack_stats stats;
 
 	for (int i = 0; i < 10; i++) {
@@ -336,7 +336,7 @@ static void sure_top(struct vpager_stack *stack, size_t bytes)
 
 START_TEST(idle_stacks_are_copied_out_and_come_back)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .max_stacks = SOME);
 	struct vpager_stack *stack[300];
 
 	for (int round = 0; round < 3; round++) {
@@ -375,7 +375,7 @@ static void trim_while_running(void *arg)
 
 START_TEST(a_stack_that_runs_is_left_alone)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_HIBERNATE, .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_HIBERNATE, .max_stacks = SOME);
 
 	OK(vpager_stack_call(stack_of(pool), trim_while_running, pool, NULL));
 }
@@ -391,7 +391,7 @@ static void wake_at_once(int nr, void *arg)
 {
 	struct sleepers *s = arg;
 
-	for (int round = 0; round < (skip_emulated() ? 20 : 300); round++) {
+	for (int round = 0; round < (skip_emulated() ? 20 : 100); round++) {
 		meet(&s->meeting);
 		if (nr == 0)
 			(void)vpager_stack_pool_trim(s->pool);
@@ -406,7 +406,7 @@ static void wake_at_once(int nr, void *arg)
 
 START_TEST(sleeping_and_waking_meet)
 {
-	struct sleepers s = {.pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .max_stacks = 3000), .meeting = {.n = 3}};
+	struct sleepers s = {.pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .limit_bytes = 256 * KIB), .meeting = {.n = 3}};
 
 	for (int i = 0; i < 64; i++)
 		s.stack[i] = stack_of(s.pool);
@@ -462,7 +462,7 @@ static void *churn(void *arg)
 
 START_TEST(a_fork_on_a_stack_goes_on_in_both)
 {
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i % KINDS], .limit_bytes = 1 * MIB, .max_stacks = 3000);
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i % KINDS], .limit_bytes = 1 * MIB, .max_stacks = SOME);
 	struct forker f = {pool, stack_of(pool), -1};
 	struct vpager_stack *stack = stack_of(pool);
 	pthread_t thread[2];

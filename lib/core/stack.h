@@ -46,7 +46,7 @@ struct vpager_stack { /* 64 bytes on 64-bit CPUs: a million of them count */
 		} caller;
 		struct { /* ASLEEP: what lies below top */
 			void *bytes;
-			size_t len;
+			uint32_t len, hidden; /* hidden: from there to the top nothing can be touched */
 		} copy;
 	};
 	_Atomic(uint32_t) state;

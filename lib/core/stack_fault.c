@@ -83,7 +83,7 @@ static int restore(struct vpager_stack *stack)
 	uintptr_t top = stack_top(stack);
 	void *bytes = stack->copy.bytes;
 	size_t len = stack->copy.len;
-	int err = stack->pool->guard->show(stack_limit(stack), top);
+	int err = stack->pool->guard->show(top - stack->copy.hidden, top);
 
 	if (err)
 		return err;
