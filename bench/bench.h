@@ -49,7 +49,8 @@ struct bench_case {
 	const void *params;                       /* the family's own */
 };
 
-extern const struct bench_case fault_cases[]; /* up to one without a name */
+/* Each up to one without a name. */
+extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], syscall_cases[];
 
 struct bench_options {
 	unsigned runs;

@@ -15,7 +15,7 @@
 #define MAX_RUNS 10000
 #define MAX_CASES 128
 
-static const struct bench_case *const families[] = {fault_cases};
+static const struct bench_case *const families[] = {fault_cases, bulk_cases, scan_cases, syscall_cases};
 
 static const struct bench_case *cases[MAX_CASES];
 static size_t n_cases;

@@ -68,6 +68,30 @@ int vpager_thread_attach(void);
  * pool, at this moment. */
 int vpager_thread_detach(void);
 
+/* ---- features: what this kernel, CPU, container and build can do.  Nothing below depends on them for being right. ---- */
+
+#define VPAGER_FEATURE_ENGINE_MPROTECT (UINT64_C(1) << 0)    /* regions by mprotect(2) */
+#define VPAGER_FEATURE_ENGINE_UFFD (UINT64_C(1) << 1)        /* regions by userfaultfd(2), faults answered in their own thread */
+#define VPAGER_FEATURE_ENGINE_UFFD_THREAD (UINT64_C(1) << 2) /* regions by userfaultfd(2) that system calls may touch */
+#define VPAGER_FEATURE_MEMORY_FILE (UINT64_C(1) << 3)        /* memfd_create(2); without it a file in a file system */
+#define VPAGER_FEATURE_GUARD_MARKERS (UINT64_C(1) << 4)      /* MADV_GUARD_INSTALL: guards that take no mapping each */
+#define VPAGER_FEATURE_SNAPSHOT_SWING (UINT64_C(1) << 5)     /* MREMAP_DONTUNMAP of shared memory: a cut in microseconds */
+#define VPAGER_FEATURE_ACCESS_HARDWARE (UINT64_C(1) << 6)    /* this CPU's fault status tells writes from reads */
+#define VPAGER_FEATURE_ACCESS_DECODED (UINT64_C(1) << 7)     /* writes are told from reads, by that or by the instruction */
+#define VPAGER_FEATURE_BACKTRACE (UINT64_C(1) << 8)          /* vpager_backtrace */
+#define VPAGER_FEATURE_MEMBARRIER (UINT64_C(1) << 9)         /* membarrier(2), private and expedited */
+
+/* The features that work here, each found by trying it, once (again only after a want of memory or
+ * descriptors). */
+uint64_t vpager_features(void);
+
+/* Why a feature does not work here and what would change that, or that it does: one line, cut off to len bytes with its
+ * terminating 0.  -EINVAL: not one feature that this library knows; text NULL with len not 0. */
+int vpager_feature_reason(uint64_t feature, char *text, size_t len);
+
+/* "engine-uffd", ...; NULL: not one feature that this library knows. */
+const char *vpager_feature_name(uint64_t feature);
+
 /* ---- faults ---- */
 
 enum vpager_fault_reason {
@@ -192,7 +216,8 @@ void vpager_store_unref(struct vpager_store *store);                        /* N
 
 /* ---- regions: addresses whose pages live in a store and come in on first touch ---- */
 
-enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT };
+/* AUTO: the best that works here, or what the environment variable VPAGER_ENGINE says. */
+enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT, VPAGER_ENGINE_UFFD, VPAGER_ENGINE_UFFD_THREAD };
 
 #define VPAGER_REGION_PRIVATE (1u << 0)   /* dirty pages go to swap, never to the store */
 #define VPAGER_REGION_READ_ONLY (1u << 1) /* a write is -EACCES: SIGSEGV, as to a read-only mapping */
@@ -228,7 +253,8 @@ struct vpager_region_options {
 
 /* -EINVAL: length 0 without a store that has one; page_bytes, address or limit nonsense (a limit below 8 pages); unknown
  * flags; READ_ONLY without a store; FORK with a swap store of the caller's.  -EEXIST: address is taken.  -EFBIG: larger than
- * RLIMIT_FSIZE allows.  -EOVERFLOW: offsets beyond 2^63-1.  -ENOTSUP: that engine does not work here.
+ * RLIMIT_FSIZE allows.  -EOVERFLOW: offsets beyond 2^63-1.  -ENOTSUP: the engine that was asked for does not
+ * work here.
  * -E2BIG, -ENOMEM, -EMFILE, and those of vpager_init. */
 int vpager_region_create(struct vpager_region **out, const struct vpager_region_options *options);
 void *vpager_region_base(const struct vpager_region *region);
@@ -237,7 +263,9 @@ size_t vpager_region_length(const struct vpager_region *region); /* as asked for
 /* The calls below take off and len in bytes; the pages that they touch are meant.  Beyond the region's length: -EINVAL.
  * In a fork child that did not inherit the region: -ESTALE. */
 
-/* Bring pages in: their numbers, in any order.  The first error ends it.  -ENOMEM: more than the resident limit allows. */
+/* Bring pages in, without a fault: their numbers, in any order.  Neighbours come in together.  The first error in the list is
+ * returned; pages before it are in, those after it may be.  -ENOMEM: more than the resident limit allows, or no memory for a sorted
+ * copy of the list. */
 int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n);
 
 /* Keep pages in and accessible until unpinned, for system calls that would get EFAULT from a hidden page.  Pins nest.
@@ -246,11 +274,19 @@ int vpager_region_prefault(struct vpager_region *region, const size_t *page, siz
 int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write);
 int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len); /* -EINVAL: a page was not pinned */
 
+/* [S] The same for any addresses: they may be in several regions, partly or wholly in none, and what is in none is left alone.
+ * 0 also where nothing is ours.  Errors as vpager_region_pin, and -ESTALE; nothing stays pinned on error. */
+int vpager_pin_address(const void *address, size_t len, bool for_write);
+int vpager_unpin_address(const void *address, size_t len); /* -EINVAL: a page of ours was not pinned */
+/* [S] Whether any byte of it is in a region: without a lock, and a few nanoseconds where the answer is no. */
+bool vpager_address_managed(const void *address, size_t len);
+
 enum vpager_advice {
 	VPAGER_ADVICE_NORMAL,
-	VPAGER_ADVICE_WILLNEED,   /* fetch in the worker threads, without waiting */
+	VPAGER_ADVICE_WILLNEED,   /* fetch in the worker threads, all of them, without waiting */
 	VPAGER_ADVICE_DONTNEED,   /* evict now; no contents are lost */
-	VPAGER_ADVICE_SEQUENTIAL, /* of the whole region: full readahead from the first fault */
+	VPAGER_ADVICE_SEQUENTIAL, /* of the whole region: full readahead from the first fault; in private regions a write opens the
+	                           * pages ahead for writing, and they count as written, until vpager_region_arm is used */
 	VPAGER_ADVICE_RANDOM      /* of the whole region: no readahead */
 };
 int vpager_region_advise(struct vpager_region *region, size_t off, size_t len, enum vpager_advice advice);
@@ -262,8 +298,8 @@ int vpager_region_protect(struct vpager_region *region, size_t off, size_t len, 
 /* From now on the next write to each page is seen: by on_write, and by vpager_region_dirty. */
 int vpager_region_arm(struct vpager_region *region, size_t off, size_t len);
 
-/* Calls each(ctx, off, len) for every run of pages written since they were armed or the region was created, in order of
- * addresses, and arms them again if rearm is set.  A non-zero return of each ends it and is returned. */
+/* Calls each(ctx, off, len) for every run of pages written since they were armed or the region was created (where
+ * VPAGER_ADVICE_SEQUENTIAL was given before, also pages that a write opened ahead), in order of addresses, and arms them again if rearm is set.  A non-zero return of each ends it and is returned. */
 int vpager_region_dirty(struct vpager_region *region, size_t off, size_t len, bool rearm,
                         int (*each)(void *ctx, size_t off, size_t len), void *ctx);
 
@@ -378,6 +414,7 @@ struct vpager_region_stats {
 	uint64_t faults;      /* answered here, of any kind */
 	uint64_t fills;       /* store reads that brought pages in, from swap too */
 	uint64_t fill_pages;  /* pages brought in */
+	uint64_t readahead_unused_pages; /* read ahead, and given back before anything showed that they were of use */
 	uint64_t writebacks;  /* pages written to the store or to swap */
 	uint64_t evictions;   /* pages given back */
 	uint64_t soft_faults; /* pages shown again whose bytes were still here */

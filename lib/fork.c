@@ -6,6 +6,7 @@
  *
  *      parent, before      gate closed, everything hidden; the page words that the child inherits are the cut
  *      child               copies present pages from the parent's memory file, and swapped ones, into its own
+ *                          userfaultfd: the kernel copies what is visible; the child registers it anew
  *      parent, after       waits until the child is done (its end of a pipe closes), opens the gate
  *
  * Only a raw clone system call does not come by here: its child finds holes. */
@@ -21,7 +22,9 @@
 #include "core/nested.h"
 #include "core/region.h"
 #include "core/sys.h"
+#include "core/staging.h"
 #include "core/thread.h"
+#include "core/uffd.h"
 #include "region_map.h"
 #include "runtime.h"
 #include "space.h"
@@ -85,6 +88,13 @@ static int hide_all(struct vpager_region *region)
 	return err ? err : hide_run(region, first, table->pages);
 }
 
+/* What the child will find is as it was at one instant from here on.  The kernel's own copy is: a thread that writes to a page
+ * after it was copied waits until all are, so whatever was written before is in all copies. */
+static int cut(struct vpager_region *region)
+{
+	return region->engine->forked ? region_inheritable(region, true) : hide_all(region);
+}
+
 static void before_fork(void)
 {
 	int err = 0;
@@ -101,7 +111,7 @@ static void before_fork(void)
 			continue;
 		gate_close(&region->gate);
 		forking.closed = true;
-		err = err ? err : hide_all(region);
+		err = err ? err : cut(region);
 	}
 	/* Without the cut, or a way to wait for the child, there are no copies: a clear fault is better than a torn page. */
 	if (forking.closed && !err && pipe2(forking.pipe, O_CLOEXEC) < 0)
@@ -120,6 +130,8 @@ static void in_parent(void)
 	}
 	for (size_t i = 0; forking.closed && i < region_slots(); i++)
 		if (inherits(region_slot(i))) {
+			if (region_slot(i)->engine->forked) /* only a raw clone could tell if this failed */
+				(void)region_inheritable(region_slot(i), false);
 			gate_open(&region_slot(i)->gate);
 			region_settled(region_slot(i)); /* the evictor could do nothing meanwhile */
 		}
@@ -152,12 +164,33 @@ static const uint32_t absent_flags = PAGE_SWAPPED | PAGE_ARMED | PAGE_WRITTEN | 
 static const uint32_t present_flags =
     PAGE_DIRTY | PAGE_ARMED | PAGE_WRITTEN | PAGE_DENY_READ | PAGE_DENY_WRITE | PAGE_EXECUTABLE;
 
+/* The bytes at the cut, where the engine can show or find them; *as: hidden, or readable at most. */
+static int copy_bytes(struct vpager_region *region, size_t page, uint32_t word, const struct parents *parents,
+                      enum page_state *as)
+{
+	size_t at = page << region->page_shift, done;
+	int err;
+
+	*as = PAGE_HIDDEN;
+	if (!region->engine->forked || (word & PAGE_DENY_READ)) {
+		memcpy(region->alias + at, parents->bytes + at, region->page_bytes);
+		return 0;
+	}
+	*as = PAGE_READABLE;
+	if (page_visible(word))
+		return 0; /* the kernel has copied it */
+	err = uffd_copy(region->uffd, region_page_address(region, page), parents->bytes + at, region->page_bytes,
+	                region->page_bytes, true, &done);
+	return err == -EEXIST ? 0 : err; /* it was visible, and on its way to the store */
+}
+
 /* One page as it was at the cut.  A page that was coming in is absent; any other claim left the bytes where they were. */
 static int copy_page(struct vpager_region *region, size_t page, const struct parents *parents)
 {
 	uint32_t word = page_load(&parents->table.word[page]), seen = PAGE_ABSENT;
 	size_t at = page << region->page_shift;
 	bool present = page_state(word) != PAGE_ABSENT && page_state(word) != PAGE_FILLING;
+	enum page_state as;
 	int err = 0;
 
 	if (!present) {
@@ -167,17 +200,20 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 				err = store_write(region->swap, at, parents->page, region->page_bytes, NULL, NULL);
 			atomic_fetch_add_explicit(&region->counters.swapped_pages, 1, memory_order_relaxed);
 		}
+		page_table_use(&region->table, page);
 		page_flags(&region->table.word[page], word & absent_flags, 0);
 		return err;
 	}
-	memcpy(region->alias + at, parents->bytes + at, region->page_bytes);
+	err = copy_bytes(region, page, word, parents, &as);
+	if (err)
+		return err;
 	if (word & PAGE_SWAPPED)
 		word |= PAGE_DIRTY; /* it is not in the child's swap */
 	if (word & PAGE_DIRTY)
 		atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return -EIO;
-	page_settle(&region->table, page, PAGE_HIDDEN, word & present_flags, 0);
+	page_settle(&region->table, page, as, word & present_flags, 0);
 	atomic_fetch_add_explicit(&region->residency.bytes, region->page_bytes, memory_order_relaxed);
 	atomic_fetch_add_explicit(&residency_total.bytes, region->page_bytes, memory_order_relaxed);
 	return 0;
@@ -187,9 +223,27 @@ static int copy_pages(struct vpager_region *region, const struct parents *parent
 {
 	int err = 0;
 
-	for (size_t page = 0; page < region->table.pages && !err; page++)
+	for (size_t page = page_table_next_used(&parents->table, 0); page < region->table.pages && !err;
+	     page = page_table_next_used(&parents->table, page + 1))
 		if (page_load(&parents->table.word[page]))
 			err = copy_page(region, page, parents);
+	return err;
+}
+
+/* The kernel's copy is open for writing, whatever it was in the parent. */
+static int close_pages(struct vpager_region *region)
+{
+	struct page_table *table = &region->table;
+	int err = 0;
+
+	for (size_t page = page_table_next(table, 0), end; page < table->pages && !err; page = page_table_next(table, end)) {
+		for (end = page; end < table->pages && page_state(page_load(&table->word[end])) == PAGE_READABLE;)
+			end++;
+		if (end > page)
+			err = uffd_protect(region->uffd, region_page_address(region, page), (end - page) << region->page_shift, true);
+		else
+			end++;
+	}
 	return err;
 }
 
@@ -201,13 +255,13 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	void *bytes = mmap(NULL, span, PROT_READ, MAP_SHARED | MAP_NORESERVE, region->frames_fd, region->frames_offset);
 	int err;
 
+	region->frames_bytes = 0; /* the parent's room is not ours to give back */
 	if (bytes == MAP_FAILED)
 		return -errno;
 	parents->bytes = bytes;
 	parents->page = malloc(region->page_bytes);
 	if (!parents->page)
 		return -ENOMEM;
-	region->frames_bytes = 0;
 	region->flags |= VPAGER_REGION_PRIVATE;
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
@@ -217,9 +271,11 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	if (!err && parents->swap)
 		err = region_swap_create(region);
 	if (!err)
-		err = region_map(region, address, true);
+		err = region->engine->forked ? region_adopt(region) : region_map(region, address, true);
 	if (!err)
 		err = copy_pages(region, parents);
+	if (!err && region->engine->forked)
+		err = close_pages(region);
 	return err;
 }
 
@@ -232,11 +288,17 @@ static void drop_parents(const struct vpager_region *region, struct parents *par
 	free(parents->page);
 }
 
+/* The kernel has given the child a copy. */
+static bool has_copy(const struct vpager_region *region)
+{
+	return forking.pipe[1] >= 0 && region->engine->forked && inherits(region);
+}
+
 /* The parent's mappings are not here, so nothing is unmapped. */
 static void cover(struct vpager_region *region)
 {
-	if (region_cover(region) == 0)
-		return;
+	if (region_cover(region) != -EEXIST)
+		return; /* out of mappings, it is a hole for now: touching it is the same clear fault */
 	/* an earlier child handler of the program has mapped something there: it is not ours any more */
 	index_remove(&region->object);
 	region->object.base = region->object.span = 0;
@@ -258,8 +320,11 @@ static void inherit(struct vpager_region *region)
 		return;
 	}
 	if (rebuild(region, &parents)) {
+		uintptr_t base = region->object.base;
+
 		atomic_fetch_sub_explicit(&residency_total.bytes, region->residency.bytes, memory_order_relaxed);
 		region_unmap(region);
+		region->object.base = base;
 		cover(region);
 		become_gone(region);
 	}
@@ -268,13 +333,15 @@ static void inherit(struct vpager_region *region)
 
 static void in_child(void)
 {
-	struct space_files *parents_files = space_leave();
 	bool workers_needed = false;
 
+	space_leave();
 	thread_self.is_worker = false;
 	workers_lost();
 	nested_reset();
 	entry_after_fork();
+	uffd_close(); /* it is about the parent's memory */
+	staging_after_fork();
 	atomic_store_explicit(&residency_total.bytes, 0, memory_order_relaxed);
 	atomic_store_explicit(&vma_used, 0, memory_order_relaxed);
 	stacks_in_child();
@@ -289,7 +356,11 @@ static void in_child(void)
 		if (atomic_load_explicit(&region->life, memory_order_relaxed) != REGION_LIVE)
 			continue;
 		region_leave(region);
-		cover(region);
+		if (!has_copy(region)) {
+			if (region->engine->forked && inherits(region))
+				munmap((void *)region->object.base, region->object.span);
+			cover(region);
+		}
 		atomic_store_explicit(&region->vmas, 0, memory_order_relaxed); /* of the parent's mappings none is here */
 		if (!(region->flags & VPAGER_REGION_FORK))
 			become_gone(region);
@@ -300,8 +371,7 @@ static void in_child(void)
 			vma_begin(region_slot(i));
 			workers_needed |= region_needs_workers(region_slot(i));
 		}
-	if (parents_files)
-		space_forget(parents_files);
+	space_forget();
 	if (forking.pipe[0] >= 0) {
 		/* A byte, since a process that somebody made by a raw clone meanwhile may hold the end open.  If it cannot be
 		 * written the end comes all the same. */

@@ -17,4 +17,8 @@ int range_check(const struct vpager_region *region, size_t off, size_t len, stru
 /* Sleeps until somebody else's claim on the page is over, with the program's signals open meanwhile. */
 int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *open);
 
+/* Pins of checked pages: as vpager_region_pin and vpager_region_unpin, which may run in a signal handler of the program. */
+int range_pin(struct vpager_region *region, struct range range, bool for_write);
+int range_unpin(struct vpager_region *region, struct range range);
+
 #endif

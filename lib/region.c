@@ -9,6 +9,7 @@
 #include "core/export.h"
 #include "core/region.h"
 #include "core/requests.h"
+#include "core/uffd.h"
 #include "runtime.h"
 #include "space.h"
 #include "worker.h"
@@ -52,7 +53,7 @@ static int check(struct vpager_region_options *o)
 		return -EINVAL;
 	if (o->flags & ~(uint32_t)FLAGS || (uintptr_t)o->address % o->page_bytes)
 		return -EINVAL;
-	if (o->engine != VPAGER_ENGINE_AUTO && o->engine != VPAGER_ENGINE_MPROTECT)
+	if ((unsigned int)o->engine > VPAGER_ENGINE_UFFD_THREAD)
 		return -EINVAL;
 	if ((o->flags & VPAGER_REGION_READ_ONLY) && !o->store)
 		return -EINVAL;
@@ -65,17 +66,15 @@ static int check(struct vpager_region_options *o)
 	return 0;
 }
 
-static size_t readahead_pages(const struct vpager_region_options *o)
+/* Pages of one fill of so many bytes, at most. */
+static size_t fill_pages(const struct vpager_region_options *o, size_t bytes)
 {
-	size_t bytes = o->readahead_bytes ? o->readahead_bytes : READAHEAD_DEFAULT;
 	size_t limit = o->resident_limit_bytes, pages;
 
-	if (o->readahead_bytes == VPAGER_READAHEAD_NONE)
-		return 1;
 	if (residency_total.limit && (!limit || residency_total.limit < limit))
 		limit = residency_total.limit;
 	if (limit && bytes > limit / 4)
-		bytes = limit / 4; /* what was read ahead must not push out what is in use */
+		bytes = limit / 4; /* what was read at once must not push out what is in use */
 	pages = bytes / o->page_bytes;
 	return pages ? pages : 1;
 }
@@ -151,13 +150,50 @@ static int first_swap(struct vpager_region *region, const struct vpager_region_o
 	return region_swap_create(region);
 }
 
+/* ---- the engine ---- */
+
+/* By its name in the environment, where the program leaves it open: for trying things out.  Never across a gain of privileges. */
+static int engine_from_environment(enum vpager_engine *engine)
+{
+	static const char *const names[] = {"auto", "mprotect", "uffd", "uffd-thread"};
+	const char *name = secure_getenv("VPAGER_ENGINE");
+
+	if (!name || !*name)
+		return 0;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(name, names[i]) == 0) {
+			*engine = (enum vpager_engine)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+/* Where the program leaves it open, *other is what it may be too. */
+static int choose_engine(enum vpager_engine asked, const struct engine **out, const struct engine **other)
+{
+	int err = asked == VPAGER_ENGINE_AUTO ? engine_from_environment(&asked) : 0;
+
+	*other = &engine_mprotect;
+	*out = &engine_mprotect;
+	if (err || asked == VPAGER_ENGINE_MPROTECT)
+		return err;
+	if (asked == VPAGER_ENGINE_UFFD_THREAD)
+		return -ENOTSUP;
+	err = engine_uffd_probe();
+	if (!err)
+		*out = &engine_uffd;
+	if (asked == VPAGER_ENGINE_AUTO)
+		return 0;
+	*other = *out;
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? err : err ? -ENOTSUP : 0;
+}
+
 /* ---- building ---- */
 
 static void describe(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
 {
 	uint64_t stored = o->store && store_length > o->store_offset ? store_length - o->store_offset : 0;
 
-	region->engine = &engine_mprotect;
 	region->length = o->length;
 	region->page_bytes = o->page_bytes;
 	region->page_shift = (unsigned int)__builtin_ctzl(o->page_bytes);
@@ -170,7 +206,10 @@ static void describe(struct vpager_region *region, const struct vpager_region_op
 	region->store_offset = o->store_offset;
 	region->stored_bytes = stored < o->length ? (size_t)stored : o->length;
 	region->residency.limit = o->resident_limit_bytes;
-	region->readahead_pages = readahead_pages(o);
+	region->fetch_pages = fill_pages(o, READAHEAD_DEFAULT);
+	region->readahead_pages = 1;
+	if (o->readahead_bytes != VPAGER_READAHEAD_NONE)
+		region->readahead_pages = fill_pages(o, o->readahead_bytes ? o->readahead_bytes : READAHEAD_DEFAULT);
 	region->on_error = o->on_error;
 	region->on_write = o->on_write;
 	region->ctx = o->ctx;
@@ -227,12 +266,28 @@ void region_abandon(struct vpager_region *region)
 	clear(region);
 }
 
+/* First of all: no mapping of ours may take the address that was asked for.  A writable mapping of the region's whole length
+ * can be more than the system grants (vm.overcommit_memory, RLIMIT_DATA), and the userfaultfd a descriptor too many. */
+static int map(struct vpager_region *region, void *address, const struct engine *other)
+{
+	int err = region_map(region, address, false);
+
+	if (!err || err == -EEXIST || other == region->engine)
+		return err;
+	region_unmap(region);
+	region->engine = other;
+	return region_map(region, address, false);
+}
+
 static int build(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
 {
+	const struct engine *other;
 	int err;
 
 	describe(region, o, store_length);
-	err = region_map(region, o->address, false); /* first: no mapping of ours may take the address that was asked for */
+	err = choose_engine(o->engine, &region->engine, &other);
+	if (!err)
+		err = map(region, o->address, other);
 	if (!err)
 		err = region_table_create(region);
 	if (!err)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The mappings of a region for the mprotect engine: see core/engine_mprotect.c for the picture.  libc's mmap, which sanitizers
- * know about. */
+ * The mappings of a region: see core/engine_*.c for the pictures.  libc's mmap, which sanitizers know about. */
 #include "region_map.h"
 #include <errno.h>
 #include <sys/mman.h>
+#include "core/staging.h"
+#include "core/uffd.h"
 #include "runtime.h"
 #include "space.h"
 
@@ -27,14 +28,13 @@ static int map_at(void *address, size_t span, int fd, off_t offset, int flags, v
 }
 
 /* Anywhere, but at a multiple of the region's page size: reserves more and gives the ends back. */
-static int map_aligned(struct vpager_region *region, void **out)
+static int map_aligned(struct vpager_region *region, int fd, int flags, void **out)
 {
 	size_t span = region->object.span, slack = region->page_bytes - system_page_bytes();
-	int flags = MAP_SHARED | MAP_NORESERVE;
 	char *got, *aligned;
 
 	if (slack == 0)
-		return map_at(NULL, span, region->frames_fd, region->frames_offset, flags, out);
+		return map_at(NULL, span, fd, region->frames_offset, flags, out);
 	got = mmap(NULL, span + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (got == MAP_FAILED)
 		return -errno;
@@ -43,27 +43,56 @@ static int map_aligned(struct vpager_region *region, void **out)
 		munmap(got, (size_t)(aligned - got));
 	if (aligned + span < got + span + slack)
 		munmap(aligned + span, (size_t)(got + slack - aligned));
-	return map_at(aligned, span, region->frames_fd, region->frames_offset, flags | MAP_FIXED, out);
+	return map_at(aligned, span, fd, region->frames_offset, flags | MAP_FIXED, out);
 }
 
-/* A fork child must see neither: not the pages as they go on changing in the parent, nor our second view. */
-static int mark(struct vpager_region *region)
+/* The program's view: the memory file, or for userfaultfd memory of its own. */
+static int map_base(struct vpager_region *region, void *address, bool covered)
 {
-	size_t span = region->object.span;
+	bool own = region->engine == &engine_uffd;
+	int fd = own ? -1 : region->frames_fd, err;
+	int flags = MAP_NORESERVE | (own ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	void *base = NULL;
 
-	if (madvise((void *)region->object.base, span, MADV_DONTFORK) < 0 || madvise(region->alias, span, MADV_DONTFORK) < 0 ||
-	    madvise(region->alias, span, MADV_DONTDUMP) < 0)
+	if (address)
+		err = map_at(address, region->object.span, fd, region->frames_offset,
+		             flags | (covered ? MAP_FIXED : MAP_FIXED_NOREPLACE), &base);
+	else
+		err = map_aligned(region, fd, flags, &base);
+	if (!err)
+		region->object.base = (uintptr_t)base;
+	return err;
+}
+
+/* Registered while nobody can touch it, and opened then: after mlockall(MCL_FUTURE) a mapping that can be read is full of pages
+ * from the start. */
+static int open_base(struct vpager_region *region)
+{
+	void *base = (void *)region->object.base;
+	size_t span = region->object.span;
+	int fd, err = staging_open();
+
+	if (err || region->engine != &engine_uffd)
+		return err;
+	fd = uffd_open();
+	if (fd < 0)
+		return fd;
+	region->uffd = fd;
+	/* A page of the region's that is as large can be a huge one: khugepaged makes it that once it is whole and open.  Of smaller
+	 * ones the kernel must not make any, which would bring in more than was asked for.  EINVAL: a kernel without huge pages. */
+	if (madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
 		return -errno;
-	return 0;
+	err = uffd_register(fd, (uintptr_t)base, span);
+	if (err)
+		return err;
+	return mprotect(base, span, region->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE) < 0 ? -errno : 0;
 }
 
-int region_map(struct vpager_region *region, void *address, bool covered)
+/* Memory, and our own view of it. */
+static int take_frames(struct vpager_region *region)
 {
-	int flags = MAP_SHARED | MAP_NORESERVE | (covered ? MAP_FIXED : MAP_FIXED_NOREPLACE);
-	size_t span = region->object.span;
 	struct extent extent;
-	void *base = NULL, *alias;
-	int err = space_alloc(SPACE_MEMORY, span, &extent);
+	int err = space_alloc(SPACE_MEMORY, region->object.span, &extent);
 
 	if (err)
 		return err;
@@ -71,18 +100,58 @@ int region_map(struct vpager_region *region, void *address, bool covered)
 	region->frames_offset = extent.offset;
 	region->frames_bytes = extent.len;
 	region->frames_limited = extent.limited;
-	if (address)
-		err = map_at(address, span, extent.fd, extent.offset, flags, &base);
-	else
-		err = map_aligned(region, &base);
-	if (err)
-		return err;
-	region->object.base = (uintptr_t)base;
-	alias = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, extent.fd, extent.offset);
+	return 0;
+}
+
+static int map_alias(struct vpager_region *region)
+{
+	void *alias = mmap(NULL, region->object.span, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, region->frames_fd,
+	                   region->frames_offset);
+
 	if (alias == MAP_FAILED)
 		return -errno;
 	region->alias = alias;
-	return mark(region);
+	return 0;
+}
+
+/* A fork child must see neither: not the pages as they go on changing in the parent, nor our second view. */
+static int mark(struct vpager_region *region)
+{
+	size_t span = region->object.span;
+
+	if (region_inheritable(region, false) || madvise(region->alias, span, MADV_DONTFORK) < 0 ||
+	    madvise(region->alias, span, MADV_DONTDUMP) < 0)
+		return -errno;
+	return 0;
+}
+
+int region_map(struct vpager_region *region, void *address, bool covered)
+{
+	int err = take_frames(region);
+
+	if (!err)
+		err = map_base(region, address, covered);
+	if (!err)
+		err = open_base(region);
+	if (!err)
+		err = map_alias(region);
+	return err ? err : mark(region);
+}
+
+int region_adopt(struct vpager_region *region)
+{
+	int err = take_frames(region);
+
+	if (!err)
+		err = open_base(region);
+	if (!err)
+		err = map_alias(region);
+	return err ? err : mark(region);
+}
+
+int region_inheritable(struct vpager_region *region, bool yes)
+{
+	return madvise((void *)region->object.base, region->object.span, yes ? MADV_DOFORK : MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
 void region_unmap(struct vpager_region *region)
@@ -97,6 +166,9 @@ void region_unmap(struct vpager_region *region)
 		space_free(SPACE_MEMORY, &(struct extent){.fd = region->frames_fd,
 		                                          .offset = region->frames_offset,
 		                                          .len = region->frames_bytes});
+	region->object.base = 0;
+	region->alias = NULL;
+	region->frames_bytes = 0;
 }
 
 /* Emulators of other CPUs take every madvise for a hint that need not be followed (qemu-user, to version 11 at least), and such

@@ -10,6 +10,10 @@
  * -EEXIST: the address is taken. */
 int region_map(struct vpager_region *region, void *address, bool covered);
 void region_unmap(struct vpager_region *region); /* also of a region that was not mapped to the end */
+/* In a fork child that has a copy of the parent's pages: everything else of region_map. */
+int region_adopt(struct vpager_region *region);
+/* Whether a fork child gets the mapping at its addresses. */
+int region_inheritable(struct vpager_region *region, bool yes);
 /* In a fork child, before anything else: the parent's mappings are not here. */
 void region_leave(struct vpager_region *region);
 /* In a fork child: nothing of the parent's mapping is there.  Covers the addresses so that nothing else gets them. */

@@ -3,6 +3,7 @@
  * What the program asks of a range of pages: bring in, pin, write back, give back, forbid, watch.  Pages are claimed here as in
  * a fault; while one is, the program's signal handlers are kept off this thread, since one that touched it would wait for us. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "core/entry.h"
@@ -14,6 +15,8 @@
 #include "region_map.h"
 #include "runtime.h"
 #include "worker.h"
+
+#define SHARE_LEAST_PAGES 16u
 
 int range_check(const struct vpager_region *region, size_t off, size_t len, struct range *out)
 {
@@ -42,8 +45,15 @@ int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *
 
 /* ---- bringing in ---- */
 
-/* Until the page can be read, or written to; *seen: its word then. */
-static int bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+/* Whether the page can be read, or written to; *seen: its word. */
+static bool is_here(const struct vpager_region *region, size_t page, bool write, uint32_t *seen)
+{
+	*seen = page_load(&region->table.word[page]);
+	return page_state(*seen) == PAGE_WRITABLE || (!write && page_state(*seen) == PAGE_READABLE);
+}
+
+/* Until it is so. */
+static int bring_now(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
 {
 	struct vpager_fault access = {
 	    .size = sizeof access,
@@ -61,10 +71,7 @@ static int bring(struct vpager_region *region, size_t page, bool write, const ar
 	enum outcome outcome;
 	int err;
 
-	for (;;) {
-		*seen = page_load(&region->table.word[page]);
-		if (page_state(*seen) == PAGE_WRITABLE || (!write && page_state(*seen) == PAGE_READABLE))
-			return 0;
+	while (!is_here(region, page, write, seen)) {
 		outcome = region_attempt(region, page, &attempt);
 		if (outcome == OUTCOME_FAILED)
 			return access.error;
@@ -77,6 +84,12 @@ static int bring(struct vpager_region *region, size_t page, bool write, const ar
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+static int bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+{
+	return is_here(region, page, write, seen) ? 0 : bring_now(region, page, write, open, seen);
 }
 
 /* Whether so many bytes can be held at once: a thread's reserve stays free. */
@@ -94,10 +107,68 @@ static bool fits_both(const struct vpager_region *region, size_t pages)
 	return fits_limit(&region->residency, region, bytes) && fits_limit(&residency_total, region, bytes);
 }
 
+/* One pass of a radix sort: by the byte at `shift`, and else in the order as given. */
+static void sort_by_byte(const size_t *page, size_t n, unsigned int shift, size_t *out)
+{
+	size_t end[256] = {0}, before = 0;
+
+	for (size_t i = 0; i < n; i++)
+		end[page[i] >> shift & 255]++;
+	for (int byte = 0; byte < 256; byte++) {
+		size_t many = end[byte];
+
+		end[byte] = before;
+		before += many;
+	}
+	for (size_t i = 0; i < n; i++)
+		out[end[page[i] >> shift & 255]++] = page[i];
+}
+
+/* The list in order of addresses: itself if it is, else a copy in *memory, which is the caller's to free.  NULL: no memory. */
+static const size_t *sorted(const size_t *page, size_t n, size_t greatest, size_t **memory)
+{
+	const size_t *from = page;
+	size_t i = 1, *to;
+
+	*memory = NULL;
+	while (i < n && page[i - 1] <= page[i])
+		i++;
+	if (i >= n)
+		return page;
+	*memory = to = n > SIZE_MAX / 2 / sizeof *page ? NULL : malloc(2 * n * sizeof *page);
+	if (!to)
+		return NULL;
+	for (unsigned int shift = 0; shift < 8 * sizeof *page && greatest >> shift; shift += 8) {
+		sort_by_byte(from, n, shift, to);
+		from = to;
+		to = from == *memory ? *memory + n : *memory;
+	}
+	return from;
+}
+
+/* Neighbours in one read and one step.  What does not get in this way (somebody else is at it, there was an error, no room, or
+ * room in the queue) is left to the caller, who goes through the list again. */
+static void fetch_runs(struct vpager_region *region, const size_t *page, size_t n)
+{
+	for (size_t i = 0, last, got; i < n; i = last + 1) {
+		for (last = i; last + 1 < n && page[last + 1] <= page[last] + 1; last++)
+			;
+		for (size_t at = page[i]; at <= page[last]; at += got) {
+			size_t left = page[last] - at + 1;
+
+			got = fill_fetch(region, at, left < region->fetch_pages ? left : region->fetch_pages, true);
+			if (got == 0)
+				return;
+		}
+	}
+}
+
 VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const size_t *page, size_t n)
 {
 	arch_sigset_t open;
 	struct range all;
+	const size_t *in_order;
+	size_t *memory;
 	uint32_t seen;
 	int err = range_check(region, 0, region ? region->length : 0, &all);
 
@@ -108,10 +179,15 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 			return -EINVAL;
 	if (!fits_both(region, n))
 		return -ENOMEM;
+	in_order = sorted(page, n, all.end - 1, &memory);
+	if (n && !in_order)
+		return -ENOMEM;
 	signals_close(&open);
+	fetch_runs(region, in_order, n);
 	for (size_t i = 0; i < n && !err; i++)
 		err = bring(region, page[i], false, &open, &seen);
 	signals_restore(&open);
+	free(memory);
 	return err;
 }
 
@@ -156,14 +232,16 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 		first = page_pins(seen) == 0;
 		if (first)
 			err = count_pinned(region);
-		if (err || page_pin(&region->table.word[page], &seen))
+		if (err || page_pin(&region->table.word[page], &seen)) {
+			page_flags(&region->table.word[page], 0, seen & PAGE_AHEAD); /* a use */
 			return err;
+		}
 		if (first)
 			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
 	}
 }
 
-static int unpin_pages(struct vpager_region *region, struct range range)
+int range_unpin(struct vpager_region *region, struct range range)
 {
 	int err = 0;
 
@@ -178,15 +256,12 @@ static int unpin_pages(struct vpager_region *region, struct range range)
 	return err;
 }
 
-VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write)
+int range_pin(struct vpager_region *region, struct range range, bool for_write)
 {
 	arch_sigset_t open;
-	struct range range;
 	size_t page;
-	int err = range_check(region, off, len, &range);
+	int err = 0;
 
-	if (err)
-		return err;
 	if (!fits_both(region, range.end - range.first))
 		return -ENOMEM; /* before anything is brought in for it */
 	signals_close(&open);
@@ -197,8 +272,16 @@ VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, si
 	}
 	signals_restore(&open);
 	if (err)
-		(void)unpin_pages(region, (struct range){range.first, page}); /* each was pinned above */
+		(void)range_unpin(region, (struct range){range.first, page}); /* each was pinned above */
 	return err;
+}
+
+VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, size_t len, bool for_write)
+{
+	struct range range;
+	int err = range_check(region, off, len, &range);
+
+	return err ? err : range_pin(region, range, for_write);
 }
 
 VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, size_t len)
@@ -206,7 +289,7 @@ VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, 
 	struct range range;
 	int err = range_check(region, off, len, &range);
 
-	return err ? err : unpin_pages(region, range);
+	return err ? err : range_unpin(region, range);
 }
 
 /* ---- to the store, and out of memory ---- */
@@ -327,27 +410,19 @@ VPAGER_EXPORT int vpager_region_evict(struct vpager_region *region, size_t off, 
 
 /* ---- advice ---- */
 
-/* Asks the workers for absent pages from `page` on; how many pages that settles, 0: the queue is full. */
-static size_t ask_for(struct vpager_region *region, size_t page, size_t end)
+/* Pages of one request: the range is cut so that every worker gets some, if not so small that each costs more than it reads. */
+static size_t share_of(const struct vpager_region *region, size_t pages)
 {
-	struct request request = {.region = region, .page = page, .access = VPAGER_ACCESS_READ};
-	uint32_t seen = page_load(&region->table.word[page]);
+	size_t share = pages / workers_count(); /* not 0: they were just started */
 
-	if (page_state(seen) != PAGE_ABSENT || (seen & PAGE_DENY_READ) ||
-	    !page_claim(&region->table, page, &seen, PAGE_FILLING))
-		return 1;
-	request.n = fill_claim_ahead(region, page, seen, end - page);
-	object_hold(&region->object);
-	if (requests_put(&request))
-		return request.n;
-	fill_release(&request);
-	object_release(&region->object);
-	return 0;
+	if (share < SHARE_LEAST_PAGES)
+		share = SHARE_LEAST_PAGES;
+	return share < region->fetch_pages ? share : region->fetch_pages;
 }
 
 static int will_need(struct vpager_region *region, struct range range)
 {
-	size_t most = region->residency.limit >> region->page_shift, n;
+	size_t most = region->residency.limit >> region->page_shift, share, got;
 	arch_sigset_t open;
 	int err;
 
@@ -358,13 +433,12 @@ static int will_need(struct vpager_region *region, struct range range)
 		return err;
 	if (most && range.end - range.first > most / 2)
 		range.end = range.first + most / 2; /* no more than can stay */
+	share = share_of(region, range.end - range.first);
 	signals_close(&open);
-	for (size_t page = range.first; page < range.end; page += n) {
-		size_t end = page + region->readahead_pages;
-
-		n = ask_for(region, page, end < range.end ? end : range.end);
-		if (n == 0)
-			break;
+	for (size_t page = range.first; page < range.end; page += got) {
+		got = fill_fetch(region, page, range.end - page < share ? range.end - page : share, false);
+		if (got == 0)
+			break; /* the queue is full */
 	}
 	signals_restore(&open);
 	return 0;

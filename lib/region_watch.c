@@ -136,6 +136,13 @@ static bool untouched(const struct vpager_region *region, size_t page)
 	return page_state(seen) == PAGE_ABSENT && !(seen & PAGE_WRITTEN) && ((seen & PAGE_ARMED) || !region->on_write);
 }
 
+/* From now on nothing counts as written that was only opened: see watched() in fill.c. */
+static void watch(struct vpager_region *region)
+{
+	atomic_store_explicit(&region->watched, 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 VPAGER_EXPORT int vpager_region_arm(struct vpager_region *region, size_t off, size_t len)
 {
 	arch_sigset_t open;
@@ -145,10 +152,17 @@ VPAGER_EXPORT int vpager_region_arm(struct vpager_region *region, size_t off, si
 
 	if (err)
 		return err;
+	watch(region);
 	signals_close(&open);
-	for (size_t page = range.first; page < range.end && !err; page++)
+	for (size_t page = range.first; page < range.end && !err; page++) {
+		if (!region->on_write) {
+			page = page_table_next_used(&region->table, page);
+			if (page >= range.end)
+				break;
+		}
 		if (!untouched(region, page))
 			err = arm_page(region, page, &open, &written);
+	}
 	signals_restore(&open);
 	return err;
 }
@@ -176,7 +190,10 @@ VPAGER_EXPORT int vpager_region_dirty(struct vpager_region *region, size_t off, 
 
 	if (err || !each)
 		return err ? err : -EINVAL;
-	for (size_t page = range.first, n; page < range.end && !err; page += n + 1) {
+	if (rearm)
+		watch(region);
+	for (size_t page = page_table_next_used(&region->table, range.first), n; page < range.end && !err;
+	     page = page_table_next_used(&region->table, page + n + 1)) {
 		arch_sigset_t open;
 		size_t at = page << region->page_shift, bytes;
 

@@ -13,7 +13,9 @@
 #include "core/export.h"
 #include "core/region.h"
 #include "core/sigmask.h"
+#include "core/staging.h"
 #include "core/sys.h"
+#include "core/uffd.h"
 #include "space.h"
 #include "stack.h"
 #include "stack_pool.h"
@@ -98,16 +100,35 @@ void signals_restore(const arch_sigset_t *saved)
 	sys_sigmask(SIG_SETMASK, saved, NULL);
 }
 
+/* The number in a file of the kernel's; 0: there is none. */
+static size_t kernel_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	size_t number = 0;
+
+	if (file && fscanf(file, "%zu", &number) != 1)
+		number = 0;
+	if (file)
+		fclose(file);
+	return number;
+}
+
 /* Three quarters of what the kernel allows, so that the program keeps the rest. */
 static void read_vma_limit(void)
 {
-	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
-	size_t most = 0;
+	size_t most = kernel_number("/proc/sys/vm/max_map_count");
 
-	if (file && fscanf(file, "%zu", &most) == 1 && most >= 1024)
+	if (most >= 1024)
 		vma_limit = most / 4 * 3;
-	if (file)
-		fclose(file);
+}
+
+size_t huge_page_bytes(void)
+{
+	static size_t cached;
+
+	if (!cached)
+		cached = kernel_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+	return cached ? cached : SIZE_MAX;
 }
 
 static void defaults(struct vpager_options *options)
@@ -206,6 +227,8 @@ VPAGER_EXPORT int vpager_shutdown(void)
 	if (running && !err) {
 		workers_stop();
 		space_close_all();
+		uffd_close();
+		staging_close();
 		running = false;
 	}
 	runtime_unlock();

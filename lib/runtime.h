@@ -15,6 +15,7 @@ void runtime_lock(void);
 void runtime_unlock(void);
 
 size_t system_page_bytes(void);
+size_t huge_page_bytes(void); /* SIZE_MAX: the kernel has none. */
 
 /* Copies a size-first struct of the caller's into one of ours: -EINVAL (NULL, or no size), -E2BIG. */
 int options_copy(void *to, size_t to_size, const void *from);

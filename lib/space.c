@@ -28,11 +28,8 @@ struct file {
 	struct hole *holes; /* below end, in order, none touches another */
 };
 
-struct space_files {
-	struct file *first;
-};
-
-static struct space_files files;
+static struct file *files;
+static struct file *parents; /* in a fork child, until it has what it needs of them */
 
 static int64_t largest_file(void)
 {
@@ -111,8 +108,8 @@ static int add_file(enum space_kind kind, struct file **out)
 		return fd;
 	}
 	file->fd = fd;
-	file->next = files.first;
-	files.first = file;
+	file->next = files;
+	files = file;
 	*out = file;
 	return 0;
 }
@@ -155,7 +152,7 @@ int space_alloc(enum space_kind kind, size_t bytes, struct extent *out)
 
 	if (len <= 0 || len > largest_file())
 		return -EFBIG;
-	for (file = files.first; file; file = file->next) {
+	for (file = files; file; file = file->next) {
 		if (file->kind == kind)
 			offset = take(file, len);
 		if (offset >= 0)
@@ -219,7 +216,7 @@ void space_free(enum space_kind kind, const struct extent *extent)
 {
 	int64_t len = (int64_t)extent->len;
 
-	for (struct file *file = files.first; file; file = file->next) {
+	for (struct file *file = files; file; file = file->next) {
 		if (file->kind != kind || file->fd != extent->fd)
 			continue;
 		if (sys_fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, extent->offset, len) != 0 &&
@@ -252,23 +249,18 @@ static void close_files(struct file *file)
 
 void space_close_all(void)
 {
-	close_files(files.first);
-	files.first = NULL;
+	close_files(files);
+	files = NULL;
 }
 
-struct space_files *space_leave(void)
+void space_leave(void)
 {
-	struct space_files *left = malloc(sizeof *left);
-
-	if (left) {
-		*left = files;
-		files.first = NULL;
-	}
-	return left;
+	parents = files;
+	files = NULL;
 }
 
-void space_forget(struct space_files *left)
+void space_forget(void)
 {
-	close_files(left->first);
-	free(left);
+	close_files(parents);
+	parents = NULL;
 }

@@ -22,9 +22,8 @@ struct extent {
 int space_alloc(enum space_kind kind, size_t len, struct extent *out);
 void space_free(enum space_kind kind, const struct extent *extent); /* its contents go */
 void space_close_all(void);                                          /* no extent is in use */
-/* In a fork child: the files are the parent's.  Takes them out of use, but open; the old list comes back for
- * space_forget. */
-struct space_files *space_leave(void);
-void space_forget(struct space_files *files);
+/* In a fork child: the files are the parent's.  They are taken out of use, but stay open until space_forget. */
+void space_leave(void);
+void space_forget(void);
 
 #endif

@@ -22,6 +22,7 @@ static void add(struct vpager_region_stats *sum, const struct vpager_region *reg
 	sum->faults += load(&c->faults);
 	sum->fills += load(&c->fills);
 	sum->fill_pages += load(&c->fill_pages);
+	sum->readahead_unused_pages += load(&c->readahead_unused_pages);
 	sum->writebacks += load(&c->writebacks);
 	sum->evictions += load(&c->evictions);
 	sum->soft_faults += load(&c->soft_faults);

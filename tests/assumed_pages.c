@@ -21,9 +21,16 @@
 
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);
-void *__real_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+/* With 64-bit offsets glibc's mmap is mmap64, whatever the CPU; musl has the one only. */
+#ifdef __GLIBC__
+#define real_mmap __real_mmap64
+#define wrap_mmap __wrap_mmap64
+#else
+#define real_mmap __real_mmap
+#define wrap_mmap __wrap_mmap
+#endif
+void *real_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
+void *wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset);
 int __real_munmap(void *address, size_t len);
 int __wrap_munmap(void *address, size_t len);
 int __real_mprotect(void *address, size_t len, int prot);
@@ -67,7 +74,7 @@ long __wrap_sysconf(int name)
 static void *map_at_multiple(size_t len, int prot, int flags, int fd, off_t offset)
 {
 	size_t slack = page_bytes() - (size_t)__real_sysconf(_SC_PAGESIZE);
-	char *got = __real_mmap(NULL, len + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *at;
+	char *got = real_mmap(NULL, len + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *at;
 
 	if (got == MAP_FAILED)
 		return MAP_FAILED;
@@ -76,7 +83,7 @@ static void *map_at_multiple(size_t len, int prot, int flags, int fd, off_t offs
 		__real_munmap(got, (size_t)(at - got));
 	if (at + len < got + len + slack)
 		__real_munmap(at + len, (size_t)(got + slack - at));
-	return __real_mmap(at, len, prot, flags | MAP_FIXED, fd, offset);
+	return real_mmap(at, len, prot, flags | MAP_FIXED, fd, offset);
 }
 
 /* The kernel rounds lengths of whole mappings up; it does not round anything else. */
@@ -85,7 +92,7 @@ static size_t whole(size_t len)
 	return (len + page_bytes() - 1) & ~(page_bytes() - 1);
 }
 
-void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset)
+void *wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	void *got;
 
@@ -93,17 +100,12 @@ void *__wrap_mmap(void *address, size_t len, int prot, int flags, int fd, off_t 
 	if (!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		return map_at_multiple(whole(len), prot, flags, fd, offset);
 	sure_of_pages("mmap MAP_FIXED", (uintptr_t)address, 0);
-	got = __real_mmap(address, whole(len), prot, flags, fd, offset);
+	got = real_mmap(address, whole(len), prot, flags, fd, offset);
 	if (got == MAP_FAILED || got == address)
 		return got;
 	__real_munmap(got, whole(len)); /* somebody who does not know MAP_FIXED_NOREPLACE, and smaller pages */
 	errno = EEXIST;
 	return MAP_FAILED;
-}
-
-void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	return __wrap_mmap(address, len, prot, flags, fd, offset);
 }
 
 int __wrap_munmap(void *address, size_t len)
@@ -124,8 +126,29 @@ int __wrap_madvise(void *address, size_t len, int advice)
 	return __real_madvise(address, len, advice);
 }
 
+/* The core's own anonymous mappings.  On s390x mmap has its arguments in memory; there it stays as it is. */
+#if defined(SYS_mmap2)
+#define NR_MMAP SYS_mmap2
+#elif !defined(__s390__)
+#define NR_MMAP SYS_mmap
+#else
+#define NR_MMAP -1
+#endif
+
+static long map_anonymous(size_t len, int prot, int flags)
+{
+	int saved = errno;
+	void *got = map_at_multiple(whole(len), prot, flags, -1, 0);
+	long result = got == MAP_FAILED ? -errno : (long)got;
+
+	errno = saved;
+	return result;
+}
+
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 {
+	if (nr == NR_MMAP && a == 0 && (d & MAP_ANONYMOUS))
+		return map_anonymous((size_t)b, (int)c, (int)d);
 	if (nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_munmap)
 		sure_of_pages("a system call", (unsigned long)a, (unsigned long)b);
 #if __SIZEOF_LONG__ == 8

@@ -11,7 +11,7 @@ bench=bench/vpager-bench
 
 # Every case is listed, by its name first.
 "$bench" --list >"$tmp/list" || fail "--list ended with $?"
-for case in fault-random fault-seq fault-2t; do
+for case in fault-random fault-seq fault-2t prefault-random pages-64k scan-file syscall-overhead; do
 	grep -q "^$case " "$tmp/list" || fail "--list does not have $case"
 done
 
@@ -71,6 +71,28 @@ for case in fault-random fault-2t; do
 	grep -q '"libsigsegv"' "$tmp/json" || grep -q 'libsigsegv skipped: ' "$tmp/err" ||
 		fail "$case: neither a line for libsigsegv nor a word why not"
 done
+
+# The same for the cases without libsigsegv.  An engine that is not here is named as that.
+for these in "prefault-random vpager vpager-mprotect kernel-file" "pages-64k vpager vpager-mprotect vpager-file kernel-pread" \
+	"scan-file vpager vpager-mprotect kernel-mmap kernel-read"; do
+	case=${these%% *}
+	"$bench" --json --runs 1 --mib 8 "$case" >"$tmp/json" 2>"$tmp/err" || {
+		status=$?
+		cat "$tmp/err"
+		fail "$case: exit status $status"
+	}
+	check_json_by_grep "$tmp/json"
+	for contender in ${these#* }; do
+		grep -q "\"case\": \"$case/8MiB\", \"contender\": \"$contender\"" "$tmp/json" || fail "$case: no line for $contender"
+	done
+	grep -q '"vpager-uffd"' "$tmp/json" || grep -q 'vpager-uffd skipped: ' "$tmp/err" ||
+		fail "$case: neither a line for vpager-uffd nor a word why not"
+done
+
+"$bench" --json --runs 1 syscall-overhead >"$tmp/json" 2>"$tmp/err" || fail "syscall-overhead: exit status $?: $(cat "$tmp/err")"
+grep -q '"libc", .*"ns/call"' "$tmp/json" || fail "syscall-overhead: no line for libc"
+grep -q '"foreign-buffer"' "$tmp/json" || grep -q 'foreign-buffer skipped: no lib' "$tmp/err" ||
+	fail "syscall-overhead: neither a line for foreign-buffer nor a word why not"
 
 # The table: the first peer's ratio to itself is 1.
 "$bench" --runs 1 --mib 1 fault-seq >"$tmp/table" 2>"$tmp/err" || fail "the table: exit status $?"

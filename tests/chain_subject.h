@@ -65,19 +65,20 @@ static inline int subject_shutdown(void)
 	return subject_native ? 0 : vpager_shutdown();
 }
 
-static char *subject_region(struct vpager_store *store)
+static char *subject_region(struct vpager_store *store, enum vpager_engine engine)
 {
-	struct vpager_region_options options = {.size = sizeof options, .length = SUBJECT_SPAN, .store = store};
+	struct vpager_region_options options = {
+	    .size = sizeof options, .length = SUBJECT_SPAN, .store = store, .engine = engine};
 	struct vpager_region *region;
 
 	subject_must(vpager_region_create(&region, &options), "vpager_region_create");
 	return vpager_region_base(region);
 }
 
-/* Memory that comes in by faults. */
+/* Memory that comes in by faults, which are SIGSEGV. */
 static inline char *subject_managed(void)
 {
-	return subject_region(NULL);
+	return subject_region(NULL, VPAGER_ENGINE_MPROTECT);
 }
 
 /* Memory whose store always fails, so that an access is SIGBUS. */
@@ -90,7 +91,7 @@ static inline char *subject_failing(void)
 	if (subject_native)
 		return subject_past_the_end();
 	subject_must(vpager_store_create(&store, &ops, NULL), "vpager_store_create");
-	return subject_region(store);
+	return subject_region(store, VPAGER_ENGINE_AUTO);
 }
 
 #else

@@ -120,6 +120,8 @@ static enum vpager_access aarch64_decode(const unsigned char *text)
 }
 
 static const struct rule aarch64_rules[] = {
+    /* binutils 2.44 has these for sizes that there are none of. */
+    {"ldiapp*|stilp*|stlr * #-*]!|ldapr *], #*", '-'},
     {"ldadd*|ldclr*|ldeor*|ldset*|ldsmax*|ldsmin*|ldumax*|ldumin*|swp*|cas*|st*", 'w'},
     {"ld*", 'r'},
     {"adr *", 'n'},
@@ -400,6 +402,8 @@ static const struct rule s390x_rules[] = {
      "bxle|bxhg|bxleg|bpp|cib*|cgib*|clib*|clgib*|c*rb *|c*rbne *|ecag|ex|exrl|pfd|pfdrl", 'n'},
     {"lcbb|sl[adl]*|sr[adl]*|rll|rllg|slxt|srxt|tcdb|tceb|tcxb|tdcet|tdcdt|tdcxt|tdget|tdgdt|tdgxt|ves*|"
      "verll*|mc|srnm*|tabort|trap4", 'n'},
+    {"cal|calg|calgf|pfcr", 'U'}, /* z17 */
+    {"lxa*|llxa*", 'N'},     /* the same; an address is computed */
     {"csst|plo|mvcos|mvck|mvcp|mvcs|mvcdk|mvcsk|tbegin|tbeginc|pc|diag|lra|lrag|lray|trace|tracg", 'u'},
     {"lctl|lctlg|stctl|stctg|lpsw|lpswe|ssm|stnsm|stosm|sigp|siga|sie|sac|sacf|sck|sckc|spka|spt|spx|ssch|"
      "msch|stsch|tsch|tpi|rp|lasp|tprot|strag|lbear|stbear|lpp|lcctl|lpctl|lsctl|qctri|qpaci|qsi|stap|"

@@ -6,7 +6,7 @@
 . "${0%/*}/common.sh"
 
 root=${DESTDIR:-}
-: "${includedir:?}" "${libdir:?}" "${mandir:?}" "${pkgconfigdir:?}"
+: "${bindir:?}" "${includedir:?}" "${libdir:?}" "${mandir:?}" "${pkgconfigdir:?}"
 
 [ -f "$root$includedir/vpager.h" ] || fail "no vpager.h in $root$includedir"
 cmp -s "$header" "$root$includedir/vpager.h" || fail "$root$includedir/vpager.h is not this release's"
@@ -14,6 +14,9 @@ public_functions >"$tmp/functions"
 while read -r function; do
 	[ -f "$root$mandir/man3/$function.3" ] || fail "no manual page $function.3 in $root$mandir/man3"
 done <"$tmp/functions"
+[ -x "$root$bindir/vpager-probe" ] || fail "no vpager-probe in $root$bindir"
+[ -f "$root$mandir/man1/vpager-probe.1" ] || fail "no manual page vpager-probe.1 in $root$mandir/man1"
+[ -f "$root$mandir/man7/vpager-syscalls.7" ] || fail "no manual page vpager-syscalls.7 in $root$mandir/man7"
 [ -f "$root$mandir/man7/vpager.7" ] || fail "no manual page vpager.7 in $root$mandir/man7"
 [ -f "$root$pkgconfigdir/vpager.pc" ] || fail "no vpager.pc in $root$pkgconfigdir"
 

@@ -48,8 +48,10 @@ while read -r function; do
 	sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$page" | grep -qE "^\.F[no] (.*[ *\"])?$function\\b" ||
 		complain "SYNOPSIS does not declare it"
 done <"$tmp/functions"
-[ -f "$man/vpager.7" ] || bad="$bad
-  vpager.7 is missing"
+for page in vpager.7 vpager-probe.1 vpager-syscalls.7; do
+	[ -f "$man/$page" ] || bad="$bad
+  $page is missing"
+done
 [ -z "$bad" ] || fail "incomplete pages:$bad"
 
 if [ -z "$MANDOC" ]; then
@@ -57,7 +59,7 @@ if [ -z "$MANDOC" ]; then
 fi
 # Not "style", which wants each page it refers to installed.
 # shellcheck disable=SC2046 # file names of ours
-if ! $MANDOC -T lint -W warning $(sort -u "$tmp/texts") "$man/vpager.7" >"$tmp/lint" || [ -s "$tmp/lint" ]; then
+if ! $MANDOC -T lint -W warning $(sort -u "$tmp/texts") "$man"/vpager.7 "$man"/vpager-*.[17] >"$tmp/lint" || [ -s "$tmp/lint" ]; then
 	cat "$tmp/lint"
 	fail "mandoc has warnings"
 fi

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The tests of regions once more, as on a kernel with pages of 64 KiB: see assumed_pages.c.  VPAGER_TEST_PAGE_SIZES and
-# VPAGER_TEST_PAGED name other sizes and tests; `all' is all that are about regions.
+# VPAGER_TEST_PAGED name other sizes and tests; `all' is all that are about regions.  Over each engine that is here.
 . "${0%/*}/common.sh"
 
 sizes=${VPAGER_TEST_PAGE_SIZES:-65536}
@@ -26,15 +26,23 @@ build() {
 		$LDFLAGS $wraps $CHECK_LIBS $LIBUNWIND_LIBS $LIBS -o "$tmp/$1" || fail "test_$1 does not build with larger pages"
 }
 
+engines=mprotect
+if run tests/test_port | grep -q '^fact engine uffd works'; then
+	engines="$engines uffd"
+fi
+
 for test in $tests; do
 	build "$test"
 	for size in $sizes; do
-		VPAGER_TEST_PAGE_BYTES=$size
-		export VPAGER_TEST_PAGE_BYTES
-		if ! run "$tmp/$test" >"$tmp/log" 2>&1; then
-			cat "$tmp/log"
-			fail "with pages of $size bytes, test_$test fails"
-		fi
-		echo "pages of $size bytes: test_$test: $(grep '^[0-9]*%: ' "$tmp/log")"
+		for engine in $engines; do
+			VPAGER_TEST_PAGE_BYTES=$size
+			VPAGER_ENGINE=$engine
+			export VPAGER_TEST_PAGE_BYTES VPAGER_ENGINE
+			if ! run "$tmp/$test" >"$tmp/log" 2>&1; then
+				cat "$tmp/log"
+				fail "with pages of $size bytes, test_$test fails over $engine"
+			fi
+			echo "pages of $size bytes, $engine: test_$test: $(grep '^[0-9]*%: ' "$tmp/log")"
+		done
 	done
 done

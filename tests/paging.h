@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -137,6 +138,7 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	struct watched *w = ctx;
 	size_t n = offset < w->length ? w->length - offset < len ? (size_t)(w->length - offset) : len : 0, half = n / 2;
 	unsigned int inside = ++w->inside;
+	int result;
 
 	if (inside > w->overlaps)
 		w->overlaps = inside;
@@ -145,11 +147,12 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 	w->read_thread = thread_id();
 	while (w->hold)
 		nap(500);
+	result = w->read_result; /* once: tests change it under our eyes */
 	errno = ENOTTY; /* store code need not keep it */
 	memset(buf, 0xee, len); /* what a failed read leaves behind is nobody's to see */
-	if (w->read_result && watched_bad(w, offset, len)) {
+	if (result && watched_bad(w, offset, len)) {
 		w->inside--;
-		return w->read_result;
+		return result;
 	}
 	if (n)
 		memcpy(buf, w->bytes + offset, half);
@@ -165,6 +168,7 @@ static inline int watched_read(void *ctx, uint64_t offset, void *buf, size_t len
 static inline int watched_write(void *ctx, uint64_t offset, const void *buf, size_t len)
 {
 	struct watched *w = ctx;
+	int result = w->write_result;
 
 	w->writes++;
 	w->write_thread = thread_id();
@@ -174,8 +178,8 @@ static inline int watched_write(void *ctx, uint64_t offset, const void *buf, siz
 	}
 	if (offset + len > w->written_end)
 		w->written_end = (size_t)offset + len;
-	if (w->write_result && watched_bad(w, offset, len))
-		return w->write_result;
+	if (result && watched_bad(w, offset, len))
+		return result;
 	w->unflushed++;
 	memcpy(w->bytes + offset, buf, len);
 	return 0;
@@ -306,6 +310,13 @@ static inline int flush_all(struct vpager_region *region)
 
 /* ---- accesses ---- */
 
+/* What an engine raises for a page that is not there, or closed. */
+static inline bool raised_by_engine(const struct vpager_fault *fault)
+{
+	return (fault->signo == SIGSEGV && (fault->si_code == SEGV_MAPERR || fault->si_code == SEGV_ACCERR)) ||
+	       (fault->signo == SIGBUS && fault->si_code == BUS_ADRERR);
+}
+
 struct access {
 	volatile unsigned char *at;
 	unsigned char byte;
@@ -320,6 +331,15 @@ static inline void access_run(void *arg)
 		*access->at = access->byte;
 	else
 		access->byte = *access->at;
+}
+
+/* As exactly as this CPU tells. */
+static inline void sure_of_address(const struct vpager_fault *fault, const void *at)
+{
+	uintptr_t told = fault->address_exact ? UINTPTR_MAX : -(uintptr_t)page_size();
+
+	SURE(((fault->faulting_address ^ (uintptr_t)at) & told) == 0, "a fault at %p, told as %#zx", at,
+	     (size_t)fault->faulting_address);
 }
 
 /* The byte, or the negative error of the access; *fault may be NULL. */

@@ -2,7 +2,7 @@
  *
  * seccomp-launcher [-d NAME[=ERRNO]]... COMMAND...: runs COMMAND with system calls denied by a seccomp filter, as containers
  * do; the filter stays on whatever COMMAND starts.  Without -d, what the default profile of Docker denies of the calls that
- * a library like this one might think of; -d adds to that.  ERRNO: EPERM (default), ENOSYS or EACCES.  77: no seccomp here. */
+ * a library like this one might think of; -d adds to that.  ERRNO: EPERM (default), ENOSYS, EACCES or EINVAL.  77: no seccomp here. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -42,27 +42,34 @@
 /* userfaultfd's other door: the ioctl of /dev/userfaultfd, kernel 6.1 (linux/userfaultfd.h). */
 #define USERFAULTFD_IOC_NEW 0xaa00
 
+/* asm-generic/mman-common.h, kernel 6.13 */
+#undef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+
 static const struct deniable {
 	const char *name;
 	long nr;
-	uint32_t request; /* deny ioctl with this request only */
+	uint32_t request; /* deny it with this argument only: ioctl's request, madvise's advice */
 	bool always;      /* Docker's default profile denies it to a container without capabilities */
+	unsigned argument; /* which one the request is, from 0 */
 } deniable[] = {
-    {"userfaultfd", SYS_userfaultfd, 0, true},
-    {"perf_event_open", SYS_perf_event_open, 0, true},
-    {"bpf", SYS_bpf, 0, true},
-    {"kcmp", SYS_kcmp, 0, true},
-    {"add_key", SYS_add_key, 0, true},
-    {"keyctl", SYS_keyctl, 0, true},
-    {"unshare", SYS_unshare, 0, true},
-    {"mount", SYS_mount, 0, true},
-    {"process_vm_readv", SYS_process_vm_readv, 0, true},
-    {"process_vm_writev", SYS_process_vm_writev, 0, true},
-    {"ptrace", SYS_ptrace, 0, true},
-    {"io_uring_setup", SYS_io_uring_setup, 0, true},
-    {"dev-userfaultfd", SYS_ioctl, USERFAULTFD_IOC_NEW, true},
-    {"memfd_create", SYS_memfd_create, 0, false},
-    {"membarrier", SYS_membarrier, 0, false},
+    {"userfaultfd", SYS_userfaultfd, 0, true, 0},
+    {"perf_event_open", SYS_perf_event_open, 0, true, 0},
+    {"bpf", SYS_bpf, 0, true, 0},
+    {"kcmp", SYS_kcmp, 0, true, 0},
+    {"add_key", SYS_add_key, 0, true, 0},
+    {"keyctl", SYS_keyctl, 0, true, 0},
+    {"unshare", SYS_unshare, 0, true, 0},
+    {"mount", SYS_mount, 0, true, 0},
+    {"process_vm_readv", SYS_process_vm_readv, 0, true, 0},
+    {"process_vm_writev", SYS_process_vm_writev, 0, true, 0},
+    {"ptrace", SYS_ptrace, 0, true, 0},
+    {"io_uring_setup", SYS_io_uring_setup, 0, true, 0},
+    {"dev-userfaultfd", SYS_ioctl, USERFAULTFD_IOC_NEW, true, 1},
+    {"memfd_create", SYS_memfd_create, 0, false, 0},
+    {"membarrier", SYS_membarrier, 0, false, 0},
+    {"mremap", SYS_mremap, 0, false, 0},
+    {"guard-install", SYS_madvise, MADV_GUARD_INSTALL, false, 2},
 };
 #define DENIABLE (sizeof deniable / sizeof *deniable)
 
@@ -80,6 +87,8 @@ static int errno_named(const char *name)
 		return EPERM;
 	if (strcmp(name, "ENOSYS") == 0)
 		return ENOSYS;
+	if (strcmp(name, "EINVAL") == 0)
+		return EINVAL;
 	return strcmp(name, "EACCES") == 0 ? EACCES : 0;
 }
 
@@ -104,9 +113,9 @@ static bool deny_also(char *what)
 
 /* An argument is 64 bits in the CPU's byte order; a request has 32. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define REQUEST_AT (offsetof(struct seccomp_data, args[1]) + 4)
+#define REQUEST_AT(n) (offsetof(struct seccomp_data, args) + 8 * (n) + 4)
 #else
-#define REQUEST_AT offsetof(struct seccomp_data, args[1])
+#define REQUEST_AT(n) (offsetof(struct seccomp_data, args) + 8 * (n))
 #endif
 
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offset))
@@ -131,7 +140,7 @@ static int install(void)
 		filter[n++] = (struct sock_filter)LOAD(offsetof(struct seccomp_data, nr));
 		filter[n++] = (struct sock_filter)SKIP_UNLESS((uint32_t)deniable[i].nr, by_request ? 3 : 1);
 		if (by_request) {
-			filter[n++] = (struct sock_filter)LOAD(REQUEST_AT);
+			filter[n++] = (struct sock_filter)LOAD(REQUEST_AT(deniable[i].argument));
 			filter[n++] = (struct sock_filter)SKIP_UNLESS(deniable[i].request, 1);
 		}
 		filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | (unsigned)deny[i]);
@@ -154,7 +163,7 @@ static int install(void)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: seccomp-launcher [-d NAME[=EPERM|ENOSYS|EACCES]]... COMMAND...\nNAME:");
+	fprintf(stderr, "usage: seccomp-launcher [-d NAME[=EPERM|ENOSYS|EACCES|EINVAL]]... COMMAND...\nNAME:");
 	for (size_t i = 0; i < DENIABLE; i++)
 		fprintf(stderr, " %s", deniable[i].name);
 	fputc('\n', stderr);

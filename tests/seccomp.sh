@@ -22,6 +22,7 @@ run "$launcher" -d no_such_call true 2>"$tmp/err" || status=$?
 
 # Where a region's pages are, as the kernel sees it.
 cat >"$tmp/where.c" <<'END'
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <vpager.h>
@@ -34,8 +35,10 @@ int main(void)
 	FILE *maps = fopen("/proc/self/maps", "r");
 	unsigned long from;
 
-	if (!maps || vpager_region_create(&region, &options) < 0)
-		return 1;
+	int err = maps ? vpager_region_create(&region, &options) : -1;
+
+	if (err < 0)
+		return err == -ENOTSUP ? 3 : 1;
 	*(volatile char *)vpager_region_base(region) = 1;
 	rewind(maps);
 	while (fgets(line, sizeof line, maps))
@@ -58,6 +61,43 @@ stand_in=/dev/shm/
 [ -w /dev/shm ] || stand_in='/.*(deleted)' # on disk
 pages_are "$stand_in" -d memfd_create=EPERM
 pages_are "$stand_in" -d memfd_create=ENOSYS
+
+# ---- the engine ----
+
+# Where userfaultfd is denied another engine is chosen; asked for by name, it is refused and not replaced.
+for denied in userfaultfd=EPERM userfaultfd=ENOSYS userfaultfd=EACCES; do
+	status=0
+	VPAGER_ENGINE=uffd run "$launcher" -d "$denied" "$tmp/where" >"$tmp/out" || status=$?
+	[ $status = 3 ] || fail "with $denied, a region over userfaultfd is not -ENOTSUP: $status"
+	VPAGER_ENGINE=mprotect run "$launcher" -d "$denied" "$tmp/where" >"$tmp/out" || fail "no region with $denied"
+done
+
+# ---- what is denied is said, with what would change it ----
+
+probe=$PWD/tools/vpager-probe
+[ -x "$probe" ] || fail "no $probe here (make builds it)"
+
+# said_of FEATURE PATTERN LAUNCHER-OPTION...: vpager-probe's line for the feature.
+said_of() {
+	feature=$1
+	pattern=$2
+	shift 2
+	run "$launcher" "$@" "$probe" >"$tmp/out" || fail "vpager-probe ended with $? under: $*"
+	grep -q "^$pattern" "$tmp/out" || {
+		cat "$tmp/out"
+		fail "vpager-probe under: ${*:-what is denied by default}: no line for $feature like: $pattern"
+	}
+}
+seccomp='needs: .*seccomp profile'
+said_of engine-uffd "no   engine-uffd  *userfaultfd(UFFD_USER_MODE_ONLY): EPERM (.*); $seccomp"
+said_of engine-uffd "no   engine-uffd  *userfaultfd(UFFD_USER_MODE_ONLY): ENOSYS (.*); needs: .*CONFIG_USERFAULTFD" -d userfaultfd=ENOSYS
+said_of engine-uffd-thread "no   engine-uffd-thread  *userfaultfd: EPERM (.*); needs: .*vm.unprivileged_userfaultfd"
+said_of memory-file "no   memory-file  *memfd_create: EPERM (.*); $seccomp" -d memfd_create=EPERM
+said_of memory-file "no   memory-file  *memfd_create: ENOSYS (.*); $seccomp" -d memfd_create=ENOSYS
+said_of membarrier "no   membarrier  *membarrier: EPERM (.*); $seccomp" -d membarrier=EPERM
+said_of guard-markers "no   guard-markers  *madvise(MADV_GUARD_INSTALL): EINVAL (.*); needs: .*6\.13" -d guard-install=EINVAL
+said_of snapshot-swing "no   snapshot-swing  *mremap(MREMAP_DONTUNMAP): EINVAL (.*); needs: a kernel" -d mremap=EINVAL
+said_of engine-mprotect 'yes  engine-mprotect '
 
 # ---- a small /dev/shm, as containers have, that gets full: an error at the access, and life goes on ----
 

@@ -502,6 +502,54 @@ START_TEST(the_child_sees_one_instant_of_threads_that_write)
 }
 END_TEST
 
+/* So many pages that one who copies them one by one is overtaken on the way by who writes to them in order. */
+#define MANY_PAGES 3000
+
+static void many_thread(int nr, void *arg)
+{
+	(void)nr;
+	(void)arg;
+	for (uint64_t count = 1; !cut.stop; count++) {
+		for (size_t page = 0; page < MANY_PAGES; page++)
+			*cut_word(page, 0) = count;
+		cut.rounds++;
+	}
+}
+
+static void many_child(void)
+{
+	uint64_t first = *cut_word(0, 0), last = first;
+
+	for (size_t page = 1; page < MANY_PAGES; page++) {
+		uint64_t now = *cut_word(page, 0);
+
+		SURE(now <= last, "page %zu has %llu, the one before it %llu", page, (unsigned long long)now,
+		     (unsigned long long)last);
+		last = now;
+	}
+	SURE(first - last <= 1, "from %llu to %llu", (unsigned long long)first, (unsigned long long)last);
+}
+
+START_TEST(the_instant_is_the_same_for_many_pages)
+{
+	struct crowd crowd;
+
+	region = REGION(.length = MANY_PAGES * page_size(), .flags = VPAGER_REGION_FORK);
+	cut.words = vpager_region_base(region);
+	crowd_begin(&crowd, 1, many_thread, NULL);
+	for (int forks = 0; forks < 12; forks++) {
+		uint64_t before = cut.rounds;
+
+		while (cut.rounds < before + 50) /* every page is open again */
+			sched_yield();
+		in_child(many_child);
+	}
+	cut.stop = true;
+	crowd_end(&crowd);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 /* Pages that are only being forbidden and allowed again are absent all the time, and the store has their bytes. */
 static void forbid_thread(int nr, void *arg)
 {
@@ -975,6 +1023,7 @@ static Suite *fork_suite(void)
 
 	tcase_set_timeout(instant, 60);
 	tcase_add_loop_test(instant, the_child_sees_one_instant_of_threads_that_write, 0, 4);
+	tcase_add_test(instant, the_instant_is_the_same_for_many_pages);
 	tcase_add_test(instant, absent_pages_that_are_being_changed_are_read_from_the_store);
 	tcase_add_loop_test(instant, fills_that_meet_a_fork_go_on, 0, 2);
 	tcase_add_test(instant, pins_hold_over_forks);

@@ -48,7 +48,7 @@ struct model {
 		unsigned int pins;
 		bool pinned_for_write; /* by one of these pins */
 		bool written, perhaps; /* perhaps: the pages does not say */
-		bool dirtied;          /* ever: in regions without swap it stays so */
+		bool dirtied, perhaps_dirtied; /* ever: in regions without swap it stays so */
 	} p[PAGES];
 	struct {
 		size_t off, len;
@@ -238,7 +238,7 @@ static void do_write(struct model *m)
 static bool any_dirtied(const struct model *m, size_t off, size_t len, bool certain)
 {
 	EACH_PAGE (p, off, len)
-		if (m->p[p].dirtied && !(certain && m->p[p].perhaps))
+		if (m->p[p].dirtied || (m->p[p].perhaps_dirtied && !certain))
 			return true;
 	return false;
 }
@@ -399,7 +399,7 @@ static void pin_failed(struct model *m, size_t off, size_t len, bool for_write)
 	EACH_PAGE (p, off, len) {
 		if (!for_write || !(m->p[p].prot & PROT_WRITE) || m->p[p].written)
 			continue;
-		m->p[p].perhaps = m->p[p].dirtied = true; /* opened before another page failed */
+		m->p[p].perhaps = m->p[p].perhaps_dirtied = true; /* opened before another page failed */
 	}
 }
 

@@ -199,7 +199,7 @@ START_TEST(a_page_that_needs_itself_is_refused)
 	a.touch[0] = a.base;
 	ck_assert_int_eq(try_load(a.base + 5, &fault), -EDEADLK);
 	ck_assert_int_eq(fault.error, -EDEADLK);
-	ck_assert_uint_eq(fault.faulting_address, (uintptr_t)a.base + 5); /* the outer access, not the store's */
+	sure_of_address(&fault, a.base + 5); /* the outer access, not the store's */
 	ck_assert_uint_eq(a.reads[0], 1);
 	ck_assert_uint_eq(stats_of(a.region).fill_errors, 1);
 	end_all();
@@ -359,7 +359,7 @@ START_TEST(an_inner_failure_is_the_outer_fills_error)
 	a.touch[1] = page_of(&b, 1);
 	b.result = -ENOTRECOVERABLE;
 	ck_assert_int_eq(try_load(page_of(&a, 1) + 9, &fault), -ENOTRECOVERABLE);
-	ck_assert_uint_eq(fault.faulting_address, (uintptr_t)page_of(&a, 1) + 9);
+	sure_of_address(&fault, page_of(&a, 1) + 9);
 	ck_assert_ptr_eq(fault.object, a.region);
 	ck_assert_uint_eq(stats_of(a.region).fill_errors, 1);
 	ck_assert_uint_eq(stats_of(b.region).fill_errors, 1);

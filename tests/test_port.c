@@ -111,6 +111,8 @@ static const struct {
 	enum vpager_engine engine;
 } engines[] = {
     {"mprotect", VPAGER_ENGINE_MPROTECT},
+    {"uffd", VPAGER_ENGINE_UFFD},
+    {"uffd-thread", VPAGER_ENGINE_UFFD_THREAD},
 };
 
 static int counting_read(void *ctx, uint64_t offset, void *buf, size_t len)

@@ -4,6 +4,8 @@
  * link with the library's objects. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include "emulated.h"
 #include "paging.h"
 #include "../lib/core/index.h"
 
@@ -183,6 +185,7 @@ END_TEST
 
 /* ---- regions ---- */
 
+/* 0 under an emulator, which tells in /proc/self/maps what it has written down of the program's pages. */
 static size_t mappings(void)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
@@ -190,7 +193,7 @@ static size_t mappings(void)
 	int c;
 
 	ck_assert_ptr_nonnull(file);
-	while ((c = getc(file)) != EOF)
+	while (!is_emulated() && (c = getc(file)) != EOF)
 		n += c == '\n';
 	fclose(file);
 	return n;
@@ -326,6 +329,265 @@ START_TEST(regions_come_and_go_in_many_threads_while_others_fault)
 }
 END_TEST
 
+/* ---- very many, very large ---- */
+
+static const enum vpager_engine engines[] = {VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT};
+
+/* A field of /proc/self/status, in KiB. */
+static size_t status_kib(const char *field)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	size_t kib = 0, len = strlen(field);
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof line, file))
+		if (strncmp(line, field, len) == 0 && line[len] == ':')
+			kib = strtoull(line + len + 1, NULL, 10);
+	fclose(file);
+	return kib;
+}
+
+/* Memory, and the tables by which the CPU finds it. */
+static size_t used_kib(void)
+{
+	return status_kib("VmRSS") + status_kib("VmPTE");
+}
+
+#define MOST_DESCRIPTORS 1024 /* what a process usually has */
+#define TEN_THOUSAND (sizeof(uintptr_t) > 4 ? 10000 : 2000) /* regions; fewer where addresses are scarce */
+
+START_TEST(ten_thousand_regions_take_no_more_than_the_usual_descriptors)
+{
+	struct rlimit limit = {MOST_DESCRIPTORS, MOST_DESCRIPTORS};
+	struct vpager_region **region = calloc(TEN_THOUSAND, sizeof(struct vpager_region *));
+	size_t page = page_size();
+	unsigned char *bytes = malloc(3 * page);
+	struct vpager_store *store;
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	pattern_fill(bytes, 0, 3 * page);
+	OK(vpager_store_memory(&store, bytes, 3 * page));
+	for (size_t i = 0; i < TEN_THOUSAND; i++)
+		region[i] = REGION(.store = store, .length = 3 * page, .engine = engines[_i]);
+	for (size_t i = 0; i < TEN_THOUSAND; i++) {
+		SURE(base_of(region[i])[page + i % page] == pattern(page + i % page), "region %zu", i);
+		base_of(region[i])[2 * page] = (unsigned char)i;
+	}
+	ck_assert_int_lt(descriptors(), 60);
+	for (size_t i = 0; i < TEN_THOUSAND; i++)
+		SURE(base_of(region[i])[2 * page] == (unsigned char)i && base_of(region[i])[0] == pattern(0), "region %zu", i);
+	for (size_t i = 0; i < TEN_THOUSAND; i++)
+		SURE(vpager_region_destroy(region[i], 0) == 0, "region %zu", i);
+	vpager_store_unref(store);
+	free(bytes);
+	free(region);
+}
+END_TEST
+
+/* 16 TiB; on a 32-bit CPU 1 GiB.  Where the CPU has no such addresses it is what there are. */
+static struct vpager_region *huge_region(enum vpager_engine engine, size_t page_bytes)
+{
+	size_t length = sizeof(size_t) > 4 ? (size_t)(UINT64_C(1) << 44) : (size_t)1 << 30;
+	struct vpager_region *region = NULL;
+	int err;
+
+	while ((err = TRY_REGION(&region, .length = length, .engine = engine, .page_bytes = page_bytes)) == -ENOMEM) {
+		printf("no addresses for a region of %zu GiB here\n", length >> 30);
+		length /= 2;
+	}
+	OK(err);
+	return region;
+}
+
+#define TOUCHED 2000
+
+static void write_scattered(struct vpager_region *region, struct dice dice)
+{
+	for (int i = 0; i < TOUCHED; i++) {
+		size_t at = roll(&dice, vpager_region_length(region));
+
+		base_of(region)[at] = (unsigned char)(at | 1);
+	}
+}
+
+static void check_scattered(struct vpager_region *region, struct dice dice)
+{
+	for (int i = 0; i < TOUCHED; i++) {
+		size_t at = roll(&dice, vpager_region_length(region));
+
+		SURE(base_of(region)[at] == (unsigned char)(at | 1), "byte %zu", at);
+	}
+}
+
+static int count_runs(void *ctx, size_t off, size_t len)
+{
+	(void)off;
+	(void)len;
+	++*(size_t *)ctx;
+	return 0;
+}
+
+static size_t written_runs(struct vpager_region *region, bool rearm)
+{
+	size_t runs = 0;
+
+	OK(vpager_region_dirty(region, 0, vpager_region_length(region), rearm, count_runs, &runs));
+	return runs;
+}
+
+START_TEST(a_region_of_sixteen_tebibytes_costs_what_is_touched)
+{
+	size_t page = page_size(), before = used_kib(), runs;
+	struct dice dice = {16};
+	double start = seconds();
+	struct vpager_region *region = huge_region(engines[_i], 0);
+
+	printf("%zu GiB took %.3f ms and %zu KiB\n", vpager_region_length(region) >> 30, (seconds() - start) * 1e3,
+	       used_kib() - before);
+	ck_assert_uint_le(used_kib() - before, 1024);
+	write_scattered(region, dice);
+	/* Each alone: its bytes, its word, and the tables that lead to it, to the word, and to its frame. */
+	ck_assert_uint_le(used_kib() - before, 1024 + TOUCHED * 12 * (page >> 10));
+	ck_assert_uint_le(stats_of(region).fill_pages, TOUCHED);
+	check_scattered(region, dice);
+	runs = written_runs(region, true);
+	ck_assert_uint_ge(runs, TOUCHED - TOUCHED / 8); /* some are neighbours, or the same, where there are fewer pages */
+	ck_assert_uint_eq(written_runs(region, false), 0);
+	OK(vpager_region_arm(region, 0, vpager_region_length(region)));
+	OK(flush_all(region));
+	OK(evict_all(region));
+	ck_assert_uint_eq(stats_of(region).resident_bytes, 0);
+	check_scattered(region, dice);
+	OK(vpager_region_destroy(region, 0));
+	ck_assert_uint_le(used_kib() - before, 4096);
+}
+END_TEST
+
+START_TEST(a_huge_region_may_have_pages_of_any_size)
+{
+	size_t page = nth_page_size(_i);
+	struct dice dice = {17};
+
+	if (page == 0)
+		return;
+	for (int e = 0; e < 2; e++) {
+		struct vpager_region *region = huge_region(engines[e], page);
+
+		for (int i = 0; i < 40; i++) {
+			size_t at = roll(&dice, vpager_region_length(region) / page) * page;
+
+			SURE((uintptr_t)(base_of(region) + at) % page == 0, "page %zu", at / page);
+			base_of(region)[at + page - 1] = (unsigned char)i;
+			SURE(base_of(region)[at] == 0 && base_of(region)[at + page - 1] == (unsigned char)i, "page %zu", at / page);
+		}
+		ck_assert_uint_le(stats_of(region).resident_bytes, 40 * page);
+		OK(vpager_region_destroy(region, 0));
+	}
+}
+END_TEST
+
+START_TEST(a_region_beyond_the_address_space_is_an_error_that_leaves_nothing)
+{
+	struct vpager_region *region = NULL;
+	size_t maps;
+	int fds;
+
+	OK(vpager_region_destroy(REGION(.length = 1, .engine = engines[_i]), 0));
+	maps = mappings();
+	fds = descriptors();
+	for (unsigned int bit = 8 * sizeof(size_t) - 2; bit > 50 || (sizeof(size_t) == 4 && bit > 29); bit--)
+		FAILS(TRY_REGION(&region, .length = (size_t)1 << bit, .engine = engines[_i]), ENOMEM);
+	FAILS(TRY_REGION(&region, .length = SIZE_MAX, .engine = engines[_i]), sizeof(size_t) > 4 ? EOVERFLOW : EFBIG);
+	ck_assert_uint_le(mappings(), maps);
+	ck_assert_int_le(descriptors(), fds);
+}
+END_TEST
+
+/* As where memory may not be promised beyond what there is: the table, or what is private, is refused. */
+static void huge_region_without_leave(void *arg)
+{
+	struct rlimit limit = {64 << 20, 64 << 20};
+	struct vpager_region *region = NULL;
+	int *resource = arg, err;
+
+	if (*resource == RLIMIT_AS)
+		limit.rlim_cur = limit.rlim_max = (rlim_t)1 << 30;
+	if (setrlimit((__rlimit_resource_t)*resource, &limit) != 0)
+		_exit(2);
+	err = TRY_REGION(&region, .length = (size_t)(UINT64_C(1) << 44), .engine = engines[0]);
+	if (err != -ENOMEM)
+		_exit(3);
+	err = TRY_REGION(&region, .length = (size_t)(UINT64_C(1) << 44), .engine = VPAGER_ENGINE_MPROTECT);
+	if (err != -ENOMEM)
+		_exit(4);
+	if (TRY_REGION(&region, .length = 100 * page_size()) != 0)
+		_exit(5);
+	base_of(region)[50 * page_size()] = 1;
+	_exit(vpager_region_destroy(region, 0) == 0 ? 0 : 6);
+}
+
+START_TEST(a_huge_region_where_that_is_forbidden_is_enomem)
+{
+	int resource = _i ? RLIMIT_AS : RLIMIT_DATA;
+
+	if (sizeof(size_t) > 4)
+		ck_assert_int_eq(end_of(huge_region_without_leave, &resource), 0);
+}
+END_TEST
+
+/* ---- sixty-four threads ---- */
+
+#define THREADS 64
+
+struct one_of_many {
+	struct vpager_region *region;
+	size_t first, n;
+	uint64_t seed;
+	pthread_t thread;
+};
+
+static void *scan_part(void *arg)
+{
+	const struct one_of_many *it = arg;
+	struct dice dice = {it->seed};
+	size_t page = page_size();
+
+	for (size_t i = 0; i < it->n; i++) {
+		size_t p = it->seed % 2 ? it->first + i : it->first + roll(&dice, it->n), at = p * page + i % page;
+
+		SURE(base_of(it->region)[at] == pattern(at) || base_of(it->region)[at] == 0, "byte %zu", at);
+		base_of(it->region)[at] = 0;
+	}
+	return NULL;
+}
+
+/* i: bit 0 the context, bit 1 a limit, bit 2 the engine. */
+START_TEST(sixty_four_threads_page_in_one_region)
+{
+	enum { EACH = 64 };
+	size_t page = page_size(), pages = (size_t)THREADS * EACH;
+	struct watched w = {.length = pages * page, .context = _i & 1 ? VPAGER_CALL_HANDLER : VPAGER_CALL_WORKER};
+	struct vpager_region *region =
+	    REGION_OVER(&w, .engine = engines[_i / 4], .resident_limit_bytes = _i & 2 ? 16 * THREADS * page : 0);
+	struct one_of_many *each = calloc(THREADS, sizeof *each);
+
+	for (size_t i = 0; i < THREADS; i++) {
+		each[i] = (struct one_of_many){region, i * EACH, EACH, i, 0};
+		ck_assert_int_eq(pthread_create(&each[i].thread, NULL, scan_part, &each[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(each[i].thread, NULL);
+	if (!(_i & 2))
+		ck_assert_uint_le(stats_of(region).fill_pages, pages); /* no page twice */
+	OK(vpager_region_destroy(region, 0));
+	for (size_t i = 1; i < THREADS; i += 2) /* those that went in order: one byte of each page */
+		for (size_t k = 0; k < EACH; k++)
+			SURE(w.bytes[(i * EACH + k) * page + k % page] == 0, "page %zu of thread %zu", k, i);
+	free(each);
+}
+END_TEST
+
 /* ---- mappings ---- */
 
 /* vm.max_map_count, or 0 where it is too large to be reached in a test. */
@@ -343,7 +605,8 @@ static size_t most_mappings(void)
 	return most;
 }
 
-/* Every page touched is alone, so that each makes two mappings more: there are not enough of them for all. */
+/* Every page touched is alone, so that each makes two mappings more: there are not enough of them for all.  Of the engine that
+ * needs them. */
 START_TEST(a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings)
 {
 	size_t page = page_size(), most = most_mappings(), steps = most / 2 + most / 8, pages, at_most = 0;
@@ -353,7 +616,7 @@ START_TEST(a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings)
 
 	if (most == 0)
 		return;
-	region = REGION(.length = (size_t)1 << (sizeof(size_t) > 4 ? 36 : 29));
+	region = REGION(.length = (size_t)1 << (sizeof(size_t) > 4 ? 36 : 29), .engine = VPAGER_ENGINE_MPROTECT);
 	pages = vpager_region_length(region) / page;
 	for (size_t i = 0; i < steps; i++) {
 		size_t p = roll(&walk, pages);
@@ -407,6 +670,7 @@ static int or_enomem(int err, int *enomem)
 	return err;
 }
 
+/* i: AUTO, and the engine that needs mappings. */
 START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 {
 	size_t page = page_size(), most = most_mappings(), len, pages = 512;
@@ -420,7 +684,7 @@ START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 	if (most == 0)
 		return;
 	pattern_fill(shadow, 0, w.length);
-	region = REGION_OVER(&w, .resident_limit_bytes = 64 * page);
+	region = REGION_OVER(&w, .resident_limit_bytes = 64 * page, .engine = (enum vpager_engine)_i);
 	for (size_t p = 0; p < pages; p += 5)
 		SURE(base_of(region)[p * page] == pattern(p * page), "page %zu", p);
 	room = take_mappings(most, &len);
@@ -447,6 +711,58 @@ START_TEST(where_the_program_has_all_mappings_an_access_is_right_or_enomem)
 }
 END_TEST
 
+/* ---- the kernel takes pages away ---- */
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21 /* asm-generic/mman-common.h, kernel 5.4 */
+#endif
+
+struct taking {
+	struct vpager_region *region;
+	_Atomic(bool) over;
+};
+
+static void *take_pages_away(void *arg)
+{
+	struct taking *t = arg;
+	struct dice dice = {99};
+	size_t pages = vpager_region_length(t->region) / page_size();
+
+	while (!t->over) {
+		size_t page = roll(&dice, pages), n = 1 + roll(&dice, pages - page);
+
+		/* EINVAL: a kernel that cannot; then the test is one of evictions */
+		madvise(base_of(t->region) + page * page_size(), n * page_size(), MADV_PAGEOUT);
+		SURE(vpager_region_evict(t->region, page * page_size(), page_size()) == 0, "evict");
+	}
+	return NULL;
+}
+
+/* i: as above.  A fault on a page that should be visible makes it so again, and does not spin. */
+START_TEST(pages_that_the_kernel_takes_away_come_back)
+{
+	size_t pages = 256;
+	struct taking t = {.region = REGION(.length = pages * page_size(), .engine = (enum vpager_engine)_i)};
+	unsigned char *shadow = calloc(pages, 1);
+	struct dice dice = {7};
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, take_pages_away, &t), 0);
+	for (double end = seconds() + 0.7; seconds() < end;) {
+		size_t page = roll(&dice, pages);
+		volatile unsigned char *at = base_of(t.region) + page * page_size() + page;
+
+		SURE(*at == shadow[page], "page %zu: %d, not %d", page, *at, shadow[page]);
+		if (roll(&dice, 2))
+			*at = shadow[page] = (unsigned char)roll(&dice, 256);
+	}
+	t.over = true;
+	pthread_join(thread, NULL);
+	free(shadow);
+	OK(vpager_region_destroy(t.region, 0));
+}
+END_TEST
+
 static Suite *scale_suite(void)
 {
 	Suite *suite = suite_create("scale");
@@ -460,11 +776,18 @@ static Suite *scale_suite(void)
 
 	tcase_add_test(regions, two_thousand_regions_leave_nothing_behind);
 	tcase_add_test(regions, regions_come_and_go_in_many_threads_while_others_fault);
+	tcase_add_loop_test(regions, ten_thousand_regions_take_no_more_than_the_usual_descriptors, 0, 2);
+	tcase_add_loop_test(regions, a_region_of_sixteen_tebibytes_costs_what_is_touched, 0, 2);
+	tcase_add_loop_test(regions, a_huge_region_may_have_pages_of_any_size, 0, PAGE_SIZES);
+	tcase_add_loop_test(regions, a_region_beyond_the_address_space_is_an_error_that_leaves_nothing, 0, 2);
+	tcase_add_loop_test(regions, a_huge_region_where_that_is_forbidden_is_enomem, 0, 2);
+	tcase_add_loop_test(regions, sixty_four_threads_page_in_one_region, 0, 8);
 	tcase_set_timeout(regions, 60);
 	suite_add_tcase(suite, regions);
 
 	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);
-	tcase_add_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem);
+	tcase_add_loop_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem, 0, 2);
+	tcase_add_loop_test(maps, pages_that_the_kernel_takes_away_come_back, 0, 2);
 	tcase_set_timeout(maps, 60);
 	suite_add_tcase(suite, maps);
 	return suite;

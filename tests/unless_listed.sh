@@ -3,7 +3,8 @@
 #
 # unless_listed.sh LIST WHERE COMMAND... TEST: runs COMMAND with the test as its last word, unless LIST has "WHERE TEST
 # reason": then it is skipped for that reason.  "WHERE TEST:PART reason" leaves out a part of it, by VPAGER_TEST_LEAVE_OUT.
-# WHERE is a CPU, with `/qemu' behind it where it is emulated; `qemu' in LIST means all that are.
+# WHERE is a CPU, or qemu/CPU/qemu-VERSION where it is emulated; LIST has one or more of these words, as tests/emulated.skip
+# tells.
 set -eu
 
 list=$1
@@ -20,11 +21,11 @@ while read -r listed what reason; do
 	esac
 	case $what in
 	"$test")
-		echo "not run on ${where%/*}: $reason"
+		echo "not run on $where: $reason"
 		exit 77
 		;;
 	"$test":*)
-		echo "left out on ${where%/*}: ${what#*:}: $reason"
+		echo "left out on $where: ${what#*:}: $reason"
 		parts="$parts ${what#*:}"
 		;;
 	esac

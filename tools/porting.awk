@@ -47,6 +47,24 @@ function version_in(line) {
 	return match(line, /[0-9]+\.[0-9]+\.[0-9]+/) ? substr(line, RSTART, RLENGTH) : "?"
 }
 
+# What runs say of a part that has tests of its own: one that fails outweighs all, one that passes those that were skipped.
+function better(a, b) {
+	if (a == "NO" || b == "NO")
+		return "NO"
+	return a == "yes" || b == "yes" ? "yes" : "no"
+}
+
+function leave_out(what) {
+	if (!(what in left))
+		left_order[++lefts] = what
+	left[what] = listed(left[what], cpu_of(triplet), ", ")
+	emulated[cpu_of(triplet)] = 1
+}
+
+function outcome(word) {
+	return word == "failed" ? "NO" : word == "passed" ? "yes" : "no"
+}
+
 # A run is over: it goes to the rows of its engines.
 function finish(   engine, key, how) {
 	if (triplet == "")
@@ -65,6 +83,8 @@ function finish(   engine, key, how) {
 			hows[key] = listed(hows[key], user == "root" ? "as root" : "as an ordinary user", "; ")
 			hows[key] = listed(hows[key], denied ? "with calls denied by seccomp" : "", "; ")
 		}
+		stacks[key] = better(stacks[key], stack_tests)
+		coroutines[key] = better(coroutines[key], coro_tests)
 		hows[key] = listed(hows[key], paged ? "with larger pages assumed" : "", "; ")
 		hows[key] = listed(hows[key], libc, "; ")
 		hows[key] = listed(hows[key], compiler_name(compiler) (flags == "-g -O2" ? "" : " " flags), "; ")
@@ -78,7 +98,7 @@ $1 == "file" {
 	finish()
 	split("", access)
 	split("", engines)
-	failures = ""
+	failures = stack_tests = coro_tests = ""
 	denied = paged = 0
 	next
 }
@@ -92,18 +112,20 @@ $1 == "access" { access[$2] = rest(3) }
 $1 == "engine" && $3 == "works" { engines[$2] = 1 }
 $1 == "frames" { frames[$2] = $3 }
 $1 == "test" && $3 == "failed" { failures = listed(failures, $2 " fails", ", ") }
+$1 == "test" && $2 ~ /^test_stack/ { stack_tests = better(stack_tests, outcome($3)) }
+$1 == "test" && $2 ~ /^test_coro/ { coro_tests = better(coro_tests, outcome($3)) }
 $1 == "test" && $2 == "seccomp" && $3 == "passed" { denied = 1 }
 $1 == "test" && $2 == "page_sizes" && $3 == "passed" { paged = 1 }
 $1 == "test" && $3 == "skipped:" && /: not run on / {
 	reason = $0
 	sub(/.*: not run on [^:]*: /, "", reason)
-	left[triplet] = left[triplet] "\n    " $2 ": " reason
+	leave_out($2 ": " reason)
 }
-$1 == "left_out" { left[triplet] = left[triplet] "\n    " rest(2) }
+$1 == "left_out" { leave_out(rest(2)) }
 
 # Breaks the last column; the others are narrow.
-function print_row(triplet, engine, fault, known, how,   n, word, i, line) {
-	line = sprintf("%-26s %-9s %-7s %-9s %-11s", triplet, engine, fault, "no", "no")
+function print_row(triplet, engine, fault, stack, coroutine, known, how,   n, word, i, line) {
+	line = sprintf("%-26s %-11s %-7s %-7s %-11s", triplet, engine, fault, stack, coroutine)
 	n = split("by " known ". " how ".", word, " ")
 	for (i = 1; i <= n; i++) {
 		if (length(line) + 1 + length(word[i]) > 120) {
@@ -124,27 +146,30 @@ END {
 		known = field[3]
 		if (known !~ /^hardware/ && frames[cpu] == "hardware")
 			known = known "; hardware in frames"
-		print_row(field[1], field[2], faults[order[i]] == "" ? "yes" : "NO (" faults[order[i]] ")", known, hows[order[i]])
+		if (faults[order[i]] != "")
+			hows[order[i]] = hows[order[i]] "; " faults[order[i]]
+		print_row(field[1], field[2], faults[order[i]] == "" ? "yes" : "NO", stacks[order[i]], coroutines[order[i]], known,
+			hows[order[i]])
 	}
 	for (cpu in frames)
 		if (!(cpu in seen_cpu))
-			print_row(cpu, "-", "-", frames[cpu] " in frames", "frames replayed only")
+			print_row(cpu, "-", "-", "-", "-", frames[cpu] " in frames", "frames replayed only")
 	print_left()
 }
 
 function print_head() {
-	printf "%-26s %-9s %-7s %-9s %-11s %s\n", "triplet", "engine", "faults", "stacks", "coroutines", "access known; how tested"
+	printf "%-26s %-11s %-7s %-7s %-11s %s\n", "triplet", "engine", "faults", "stacks", "coroutines", "access known; how tested"
 	print ""
 }
 
-function print_left(   triplet, i, field, done) {
-	for (i = 1; i <= rows; i++) {
-		split(order[i], field, "\t")
-		if (!(field[1] in left) || field[1] in done)
-			continue
-		if (!said++)
-			print "\nLeft out of these runs, because of the emulator:"
-		print "\n  " field[1] left[field[1]]
-		done[field[1]] = 1
+function print_left(   i, what, cpus, n) {
+	for (i in emulated)
+		n++
+	for (i = 1; i <= lefts; i++) {
+		if (i == 1)
+			print "\nLeft out of these runs, because of the emulator, on all CPUs that are emulated or on some:\n"
+		what = left_order[i]
+		cpus = split(left[what], field, ", ") == n ? "" : " (" left[what] ")"
+		print "  " what cpus
 	}
 }

@@ -27,10 +27,6 @@ have() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-[ -f "$top/configure" ] || die "no configure in $top: run ./bootstrap there"
-[ ! -f "$top/config.status" ] ||
-	die "$top is configured itself, and configure wants another directory then: make distclean there, and build in build/"
-
 # The closing lines of make check, for who adds up: one suite that could not be tried.
 not_tried() {
 	mkdir -p "$1"
@@ -72,8 +68,12 @@ prepare() {
 	directory=$1
 	what=$2
 	shift 2
+	[ -f "$top/configure" ] || die "no configure in $top: run ./bootstrap there"
+	[ ! -f "$top/config.status" ] ||
+		die "$top is configured itself, and configure wants another directory then: make distclean there, and build in build/"
 	mkdir -p "$directory"
-	rm -f "$directory/check.log" "$directory/suite.result"
+	rm -f "$directory/suite.result"
+	: >"$directory/check.log" # to whoever adds up, a suite without an end is a failure
 	if [ ! -f "$directory/Makefile" ] || [ "$*" != "$(cat "$directory/suite.settings" 2>/dev/null)" ] ||
 		[ -n "$(find "$top/configure" -newer "$directory/config.status")" ]; then
 		[ ! -f "$directory/Makefile" ] || make -C "$directory" clean >"$directory/clean.log" 2>&1 || :

@@ -159,15 +159,18 @@ void entry_after_fork(void)
 }
 
 /* An access that a store could not satisfy dies as one to a file mapping does: by SIGBUS.  What is forbidden, or was not
- * inherited, and a stack that is full, is SIGSEGV as the kernel raised it. */
-static bool becomes_sigbus(const struct vpager_fault *fault)
+ * inherited, and a stack that is full, is SIGSEGV.  Which of the two the engine's own faults are makes no difference. */
+static int dies_of(const struct vpager_fault *fault, int raised)
 {
-	return fault->origin == VPAGER_ORIGIN_REGION && fault->error && fault->error != -EACCES && fault->error != -ESTALE;
+	if (!fault->error || fault->origin != VPAGER_ORIGIN_REGION)
+		return raised;
+	return fault->error == -EACCES || fault->error == -ESTALE ? SIGSEGV : SIGBUS;
 }
 
 static void pass_on(int signo, siginfo_t *si, ucontext_t *uc, const struct vpager_fault *fault)
 {
-	siginfo_t bus;
+	int of = dies_of(fault, signo);
+	siginfo_t forged;
 
 	atomic_fetch_add_explicit(&entry_passed_on, 1, memory_order_relaxed);
 	if (fault_is_synchronous(si)) {
@@ -175,15 +178,15 @@ static void pass_on(int signo, siginfo_t *si, ucontext_t *uc, const struct vpage
 			atomic_fetch_add_explicit(&entry_foreign, 1, memory_order_relaxed);
 		tell_fatal(fault);
 	}
-	if (!becomes_sigbus(fault)) {
+	if (of == signo) {
 		chain_forward(signo, si, uc, false);
 		return;
 	}
-	memset(&bus, 0, sizeof bus);
-	bus.si_signo = SIGBUS;
-	bus.si_code = BUS_ADRERR;
-	bus.si_addr = si->si_addr;
-	chain_forward(SIGBUS, &bus, uc, signo != SIGBUS);
+	memset(&forged, 0, sizeof forged);
+	forged.si_signo = of;
+	forged.si_code = of == SIGBUS ? BUS_ADRERR : SEGV_ACCERR;
+	forged.si_addr = si->si_addr;
+	chain_forward(of, &forged, uc, true);
 }
 
 void entry_signal(int signo, siginfo_t *si, void *ucontext)

@@ -23,7 +23,10 @@ struct node {
 	_Atomic(uintptr_t) slot[SLOTS];
 };
 
+_Atomic(uintptr_t) index_lowest = UINTPTR_MAX, index_highest;
+
 static struct node root;
+static size_t objects; /* in the index, under the runtime lock */
 static struct node *slab; /* nodes not yet used, under the runtime lock */
 static size_t slab_left;
 
@@ -37,21 +40,48 @@ static unsigned int slot_number(uintptr_t page, unsigned int level)
 	return (page >> (LEVEL_BITS * level)) & (SLOTS - 1);
 }
 
-static struct object *lookup(uintptr_t address)
+/* What is at the page, and in *at_level how many of its number's lowest groups of bits do not matter for that. */
+static struct object *descend(uintptr_t page, unsigned int *at_level)
 {
-	uintptr_t page = address >> PAGE_SHIFT;
 	struct node *node = &root;
 
-	if (sizeof(uintptr_t) > 4 && (page >> (LEVEL_BITS * LEVELS)) != 0)
-		return NULL;
 	for (unsigned int level = LEVELS - 1;; level--) {
 		/* seq_cst: index_acquire's second look must not be satisfied before its count is visible */
 		uintptr_t value = atomic_load_explicit(&node->slot[slot_number(page, level)], memory_order_seq_cst);
 
 		node = slot_node(value);
+		*at_level = level;
 		if (!node)
 			return (struct object *)value;
 	}
+}
+
+static bool beyond(uintptr_t page)
+{
+	return sizeof(uintptr_t) > 4 && (page >> (LEVEL_BITS * LEVELS)) != 0;
+}
+
+static struct object *lookup(uintptr_t address)
+{
+	uintptr_t page = address >> PAGE_SHIFT;
+	unsigned int level;
+
+	return beyond(page) ? NULL : descend(page, &level);
+}
+
+/* The first object from *page on, up to the page `last`, and in *page where it was found. */
+static struct object *lookup_next(uintptr_t *page, uintptr_t last)
+{
+	unsigned int level;
+
+	while (*page <= last && !beyond(*page)) {
+		struct object *object = descend(*page, &level);
+
+		if (object)
+			return object;
+		*page = ((*page >> (LEVEL_BITS * level)) + 1) << (LEVEL_BITS * level); /* behind the empty slot */
+	}
+	return NULL;
 }
 
 struct object *index_acquire(uintptr_t address)
@@ -64,6 +94,21 @@ struct object *index_acquire(uintptr_t address)
 	while ((object = lookup(address)) != NULL) {
 		atomic_fetch_add_explicit(&object->users, 1, memory_order_seq_cst);
 		if (lookup(address) == object)
+			break;
+		object_release(object);
+	}
+	return object;
+}
+
+struct object *index_acquire_next(uintptr_t first, uintptr_t last)
+{
+	uintptr_t page = first >> PAGE_SHIFT;
+	struct object *object;
+	unsigned int level;
+
+	while ((object = lookup_next(&page, last >> PAGE_SHIFT)) != NULL) {
+		atomic_fetch_add_explicit(&object->users, 1, memory_order_seq_cst); /* as in index_acquire */
+		if (descend(page, &level) == object)
 			break;
 		object_release(object);
 	}
@@ -141,21 +186,39 @@ static int object_set(const struct object *object, uintptr_t value)
 	return set_range(&root, LEVELS - 1, 0, first, last, value);
 }
 
+static void widen(uintptr_t first, uintptr_t last)
+{
+	if (first < atomic_load_explicit(&index_lowest, memory_order_relaxed))
+		atomic_store_explicit(&index_lowest, first, memory_order_relaxed);
+	if (last > atomic_load_explicit(&index_highest, memory_order_relaxed))
+		atomic_store_explicit(&index_highest, last, memory_order_relaxed);
+}
+
 int index_insert(struct object *object)
 {
 	int err;
 
 	if (sizeof(uintptr_t) > 4 && ((object->base + (object->span - 1)) >> PAGE_SHIFT >> (LEVEL_BITS * LEVELS)) != 0)
 		return -ENOMEM; /* no CPU of ours maps there */
+	widen(object->base, object->base + (object->span - 1));
 	err = object_set(object, (uintptr_t)object);
-	if (err)
+	if (err) {
 		(void)object_set(object, 0); /* clearing allocates nothing */
-	return err;
+		return err;
+	}
+	objects++;
+	return 0;
 }
 
 void index_remove(struct object *object)
 {
+	if (object->span == 0)
+		return; /* it was removed before */
 	(void)object_set(object, 0);
+	if (--objects > 0)
+		return;
+	atomic_store_explicit(&index_lowest, UINTPTR_MAX, memory_order_relaxed);
+	atomic_store_explicit(&index_highest, 0, memory_order_relaxed);
 }
 
 void index_drain(struct object *object)

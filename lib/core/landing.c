@@ -4,7 +4,7 @@
  * used only while its frame is alive.
  *
  *      high  |  frame that called landing_run   |
- *            |  pad: next, canary, jmp_buf      |  <- usable: above sp, same stack
+ *            |  pad: next, canary, jmp_buf      |  <- usable: at or above sp, same stack
  *            |  fn's frames                     |
  *      low   |  the faulting instruction's sp   |
  *
@@ -110,7 +110,9 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 			return NULL; /* a signal handler interrupted the code under the pad: it is not ours to abandon */
 		if (pad->canary != canary_of(pad))
 			break;
-		if (pad->covers ? pad->covers == stack : on_alternate == pad_on_alternate && pad->on == stack && (uintptr_t)pad > sp) {
+		/* At sp, if fn faulted that is a leaf without a frame. */
+		if (pad->covers ? pad->covers == stack
+		                : on_alternate == pad_on_alternate && pad->on == stack && (uintptr_t)pad >= sp) {
 			thread_self.pads = pad;
 			return pad;
 		}

@@ -15,7 +15,8 @@
 
 #define SLOTS 128
 #define DEPTH 8 /* fills that one thread may be inside of at once */
-#define PATIENCE 100
+#define YIELDS 100
+#define PATIENCE (YIELDS + 1000) /* tries, most of them a millisecond */
 
 static struct {
 	_Atomic(uint32_t) used;
@@ -23,6 +24,7 @@ static struct {
 	_Atomic(uint32_t) turn;    /* 0: not numbered yet */
 	_Atomic(uintptr_t) first[DEPTH], last[DEPTH]; /* page words that are held; first 0: no more */
 } waiting[SLOTS];
+static _Atomic(uint32_t) deciding; /* a thread is in refused() */
 
 /* The published wait that holds word, or -1. */
 static int holder_of(uintptr_t word)
@@ -53,8 +55,16 @@ static uint32_t next_turn(void)
 	return turn;
 }
 
-/* The number of a published wait.  0: it took longer than it should to get one; no harm is done by taking it for early, but that
- * two are refused where one would do. */
+static void pause_before_try(int tries)
+{
+	if (tries < YIELDS)
+		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	else
+		sys_nap();
+}
+
+/* The number of a published wait.  Its thread may have lost the CPU before it got one, hence the naps; it never sleeps there.
+ * 0: it took longer than it should, and is taken for early; no harm is done, but that two are refused where one would do. */
 static uint32_t turn_of(int slot)
 {
 	uint32_t turn;
@@ -63,7 +73,7 @@ static uint32_t turn_of(int slot)
 		turn = atomic_load_explicit(&waiting[slot].turn, memory_order_seq_cst);
 		if (turn || atomic_load_explicit(&waiting[slot].wanted, memory_order_seq_cst) == 0)
 			return turn;
-		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		pause_before_try(tries);
 	}
 	return 0;
 }
@@ -85,6 +95,26 @@ static bool closes_a_circle(int self, uint32_t turn, uintptr_t wanted)
 			return false;
 	}
 	return false;
+}
+
+/* Looks again, one thread at a time, and withdraws the wait if the circle is still there: of two that were woken and wait once
+ * more, each could find the other's wait, of which one is refused already.  Whoever cannot get in, perhaps because its own
+ * thread is in there below a signal, decides for itself. */
+static bool refused(int self, uint32_t turn, uintptr_t wanted)
+{
+	bool inside = false, circle;
+
+	for (int tries = 0; tries < PATIENCE && !inside; tries++) {
+		inside = atomic_exchange_explicit(&deciding, 1, memory_order_seq_cst) == 0;
+		if (!inside)
+			pause_before_try(tries);
+	}
+	circle = closes_a_circle(self, turn, wanted);
+	if (circle)
+		atomic_store_explicit(&waiting[self].wanted, 0, memory_order_seq_cst);
+	if (inside)
+		atomic_store_explicit(&deciding, 0, memory_order_seq_cst);
+	return circle;
 }
 
 static int slot_take(void)
@@ -148,7 +178,8 @@ int nested_begin(struct nested_wait *wait, const void *wanted)
 		turn = next_turn();
 		atomic_store_explicit(&waiting[wait->slot].turn, turn, memory_order_seq_cst);
 		wait->worker = thread_self.is_worker;
-		if (!closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && !(wait->worker && last_worker()))
+		if (!(closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && refused(wait->slot, turn, (uintptr_t)wanted)) &&
+		    !(wait->worker && last_worker()))
 			return 0;
 	}
 	wait->worker = false;
@@ -168,8 +199,9 @@ void nested_end(struct nested_wait *wait)
 
 void nested_reset(void)
 {
+	atomic_store_explicit(&deciding, 0, memory_order_relaxed); /* one thread in the child, here and below */
 	for (int i = 0; i < SLOTS; i++) {
-		atomic_store_explicit(&waiting[i].wanted, 0, memory_order_relaxed); /* one thread in the child */
+		atomic_store_explicit(&waiting[i].wanted, 0, memory_order_relaxed);
 		atomic_store_explicit(&waiting[i].used, 0, memory_order_relaxed);
 	}
 }

@@ -23,8 +23,22 @@ static void check(enum page_state from, enum page_state to)
 		__builtin_trap(); /* a page would be lost or torn: stop here */
 }
 
+static void use(_Atomic(uint32_t) *counter)
+{
+	if (!(atomic_load_explicit(counter, memory_order_relaxed) & GROUP_USED))
+		atomic_fetch_or_explicit(counter, GROUP_USED, memory_order_release); /* as the counts: before it leaves ABSENT */
+}
+
+void page_table_use(struct page_table *table, size_t page)
+{
+	use(&table->cluster[page / GROUP_PAGES / GROUP_PAGES]);
+	use(&table->group[page / GROUP_PAGES]);
+}
+
 static void count(struct page_table *table, size_t page, int delta)
 {
+	if (delta > 0)
+		page_table_use(table, page);
 	/* Up before the page leaves ABSENT and down after it is back, the cluster outside the group: whoever skips what counts
 	 * 0 misses no page that was there before it looked. */
 	if (delta > 0)
@@ -136,31 +150,47 @@ void page_table_init(struct page_table *table, void *memory, size_t pages)
 	table->pages = pages;
 }
 
+static uint32_t counted(const _Atomic(uint32_t) *counter, uint32_t mask)
+{
+	return atomic_load_explicit(counter, memory_order_acquire) & mask;
+}
+
 size_t page_table_count(const struct page_table *table)
 {
 	size_t present = 0;
 
 	for (size_t i = 0; i < groups_of(groups_of(table->pages)); i++)
-		present += atomic_load_explicit(&table->cluster[i], memory_order_relaxed); /* an estimate while others work */
+		present += counted(&table->cluster[i], ~GROUP_USED); /* an estimate while others work */
 	return present;
 }
 
-size_t page_table_next(const struct page_table *table, size_t from)
+/* `from`, or the first page of the next group that counts anything under the mask. */
+static size_t next_counted(const struct page_table *table, size_t from, uint32_t mask)
 {
 	size_t page = from;
 
 	while (page < table->pages) {
-		if (page % (GROUP_PAGES * GROUP_PAGES) == 0 &&
-		    atomic_load_explicit(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], memory_order_acquire) == 0) {
+		if (page % (GROUP_PAGES * GROUP_PAGES) == 0 && !counted(&table->cluster[page / GROUP_PAGES / GROUP_PAGES], mask))
 			page += (size_t)GROUP_PAGES * GROUP_PAGES;
-		} else if (page % GROUP_PAGES == 0 &&
-		           atomic_load_explicit(&table->group[page / GROUP_PAGES], memory_order_acquire) == 0) {
+		else if (page % GROUP_PAGES == 0 && !counted(&table->group[page / GROUP_PAGES], mask))
 			page += GROUP_PAGES;
-		} else if (page_state(atomic_load_explicit(&table->word[page], memory_order_relaxed)) != PAGE_ABSENT) {
+		else
 			return page;
-		} else {
-			page++;
-		}
 	}
 	return table->pages;
+}
+
+size_t page_table_next(const struct page_table *table, size_t from)
+{
+	size_t page = next_counted(table, from, ~GROUP_USED);
+
+	while (page < table->pages &&
+	       page_state(atomic_load_explicit(&table->word[page], memory_order_relaxed)) == PAGE_ABSENT)
+		page = next_counted(table, page + 1, ~GROUP_USED);
+	return page;
+}
+
+size_t page_table_next_used(const struct page_table *table, size_t from)
+{
+	return next_counted(table, from, UINT32_MAX);
 }

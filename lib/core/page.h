@@ -48,6 +48,7 @@ enum page_state {
 #define PAGE_EXECUTABLE (1u << 11)
 #define PAGE_FAILED (1u << 12)    /* ABSENT: the last fill failed, its errno is in the pin bits */
 #define PAGE_OPEN (1u << 13)      /* WRITING: it was pinned when that began, and can still be written to */
+#define PAGE_AHEAD (1u << 15)     /* read ahead, and nothing has shown yet that it was of use; decides nothing, is counted */
 #define PAGE_PIN_SHIFT 16         /* pins (present), or errno (PAGE_FAILED) */
 #define PAGE_PINS_MAX 0xffffu
 #define PAGE_PINS (PAGE_PINS_MAX << PAGE_PIN_SHIFT)
@@ -82,10 +83,11 @@ static inline uint32_t page_load(const page_word *word)
 /* All pages of a region, with counts of those that are not settled as ABSENT, by groups and by groups of groups, so that a
  * sweep over a sparse region costs what is in it.  Memory is taken by the kernel as it is touched. */
 #define GROUP_PAGES 1024u
+#define GROUP_USED (1u << 31) /* one of them was once not ABSENT */
 
 struct page_table {
 	page_word *word;
-	_Atomic(uint32_t) *group;  /* resident pages of each GROUP_PAGES pages */
+	_Atomic(uint32_t) *group;   /* resident pages of each GROUP_PAGES pages, and GROUP_USED */
 	_Atomic(uint32_t) *cluster; /* of each GROUP_PAGES groups */
 	size_t pages;
 };
@@ -101,12 +103,16 @@ bool page_await(page_word *word, struct wait_ticket *ticket);
 /* One more pin on a page that is not claimed and still *seen. */
 bool page_pin(page_word *word, uint32_t *seen);
 int page_unpin(page_word *word); /* pins left; -1: there was none */
-void page_flags(page_word *word, uint32_t set, uint32_t clear); /* of flags that need no claim: ACCESSED */
+void page_flags(page_word *word, uint32_t set, uint32_t clear); /* of flags that need no claim: ACCESSED, AHEAD */
 
 size_t page_table_bytes(size_t pages);
 void page_table_init(struct page_table *table, void *memory, size_t pages); /* memory: zeros, page_table_bytes long */
 size_t page_table_count(const struct page_table *table); /* pages that are not ABSENT */
 /* The first page from `from` on that is not ABSENT; table->pages: none. */
 size_t page_table_next(const struct page_table *table, size_t from);
+/* Its word is about to differ from 0 although it never leaves ABSENT. */
+void page_table_use(struct page_table *table, size_t page);
+/* The first page from `from` on that may not be as it was at first, or have a neighbour that is not. */
+size_t page_table_next_used(const struct page_table *table, size_t from);
 
 #endif

@@ -68,6 +68,14 @@ static struct vpager_store *sink_of(const struct vpager_region *region, size_t p
 	return region->store;
 }
 
+/* The bytes of the n-th page of a run lie behind those of the pages before it. */
+static bool follows(const struct vpager_region *region, size_t page, size_t n, const uint32_t *before)
+{
+	const struct engine *engine = region->engine;
+
+	return engine->bytes(region, page + n, before[n]) == engine->bytes(region, page, before[0]) + (n << region->page_shift);
+}
+
 /* Claims a run of dirty pages as WRITING. */
 static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most, uint32_t *before)
 {
@@ -80,7 +88,7 @@ static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most
 		if (page_claimed(seen) || !(seen & PAGE_DIRTY) || region_page_private(region, page + n) != private)
 			break;
 		before[n] = seen;
-		if (!page_claim(&region->table, page + n, &seen, PAGE_WRITING))
+		if (!follows(region, page, n, before) || !page_claim(&region->table, page + n, &seen, PAGE_WRITING))
 			break;
 	}
 	return n;
@@ -172,7 +180,7 @@ static int write_run(struct vpager_region *region, size_t page, size_t most, siz
 	sink = sink_of(region, page, &offset);
 	if (len > end - at)
 		len = end - at;
-	err = sink ? store_write(sink, offset, region->engine->bytes(region, page), len, word, word + (n - 1)) : -ENOMEM;
+	err = sink ? store_write(sink, offset, region->engine->bytes(region, page, before[0]), len, word, word + (n - 1)) : -ENOMEM;
 	if (!err)
 		count(&region->counters.writebacks, n);
 	for (size_t i = 0; i < n; i++)
@@ -196,16 +204,16 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 {
 	int prot = page_prot(before, page_state(before)), err = region->engine->drop(region, page, 1, prot);
 
-	if (!err) {
-		count(&region->counters.evictions, 1);
-		page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED);
-		reclaim_return(region, 1);
-	} else if (!page_visible(before) || region->engine->protect(region, page, 1, PROT_NONE, prot)) {
-		page_settle(&region->table, page, PAGE_HIDDEN, 0, 0); /* hidden by drop, and staying so */
-	} else {
+	if (err) {
 		page_settle(&region->table, page, page_state(before), 0, 0);
+		return err;
 	}
-	return err;
+	count(&region->counters.evictions, 1);
+	if (before & PAGE_AHEAD)
+		count(&region->counters.readahead_unused_pages, 1);
+	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED | PAGE_AHEAD);
+	reclaim_return(region, 1);
+	return 0;
 }
 
 int reclaim_evict(struct vpager_region *region, size_t page)
@@ -258,7 +266,7 @@ struct sweep {
 	enum vpager_call_context may_run;
 	size_t here;       /* pages seen in this round that count against the limit */
 	bool busy;         /* of these, some are claimed by others, who will settle them */
-	bool spared;       /* some were shown since the last round */
+	bool spared;       /* some were shown since the last round, or changed under our eyes */
 	bool needs_worker; /* some cannot be written here */
 };
 
@@ -277,6 +285,16 @@ static bool write_first(struct sweep *sweep, size_t page)
 	if (err == -EAGAIN && done == 0)
 		sweep->busy = true; /* the gate is closed */
 	return err == 0; /* else the store will not take it: it stays */
+}
+
+/* Another page word than the one we looked at.  Who has the page or the gate wakes us when done; nobody does for a page that only
+ * was pinned or written to: it is looked at again. */
+static void changed(struct sweep *sweep, size_t page)
+{
+	if (page_claimed(page_load(&sweep->region->table.word[page])) || gate_is_closed(&sweep->region->gate))
+		sweep->busy = true;
+	else
+		sweep->spared = true;
 }
 
 /* True: a page went. */
@@ -307,7 +325,8 @@ static bool try_page(struct sweep *sweep, size_t page)
 	if ((seen & PAGE_DIRTY) && !write_first(sweep, page))
 		return false;
 	err = reclaim_evict(region, page);
-	sweep->busy |= err == -EAGAIN;
+	if (err == -EAGAIN)
+		changed(sweep, page);
 	return err == 0;
 }
 

@@ -27,17 +27,20 @@ struct residency {
 extern struct residency residency_total; /* of all regions */
 
 struct region_counters {
-	_Atomic(uint64_t) faults, fills, fill_pages, writebacks, evictions, soft_faults, fill_errors, retries;
+	_Atomic(uint64_t) faults, fills, fill_pages, readahead_unused_pages, writebacks, evictions, soft_faults,
+	    fill_errors, retries;
 	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
 	_Atomic(size_t) dirty_pages, swapped_pages;
 };
 
-/* One sequential run of faults: where it is expected next, and how many pages it gets then. */
+/* One sequential run of faults, drawn in readahead.c. */
 struct stream {
-	_Atomic(size_t) next;
-	_Atomic(uint32_t) window;
+	_Atomic(size_t) up, down; /* where it is expected next; 0: not in that direction */
+	_Atomic(uint32_t) window; /* pages that were to be brought in last */
+	_Atomic(uint32_t) length; /* those that were */
+	_Atomic(uint32_t) turn;   /* when */
 };
-#define REGION_STREAMS 8
+#define REGION_STREAMS 16
 
 #define REGION_RESERVE_PAGES 8 /* room that every thread needs to make progress: one instruction can need 4 pages at once */
 
@@ -52,7 +55,8 @@ struct vpager_region {
 	uint64_t store_offset;
 	size_t stored_bytes; /* of the region that the store has: beyond, pages start as zeros and are private */
 	struct vpager_store *_Atomic swap; /* made when first needed, if no limit is set; page 0 is at its offset 0 */
-	size_t readahead_pages; /* most pages of one fill */
+	size_t readahead_pages; /* most pages of one fill for a fault */
+	size_t fetch_pages;     /* of one that the program asked for */
 	vpager_verdict_fn on_error, on_write;
 	void *ctx;
 	int frames_fd; /* the memory file, where this region's bytes are at frames_offset */
@@ -60,6 +64,7 @@ struct vpager_region {
 	size_t frames_bytes;
 	bool frames_limited; /* not by memory alone: room is taken before it is used */
 	unsigned char *alias; /* the whole region a second time, always writable, never seen by the program */
+	int uffd;             /* the userfaultfd that the region is registered with */
 	void *metadata;
 	size_t metadata_bytes;
 	/* ------------------------------------------------------------------------------------------------ */
@@ -71,9 +76,11 @@ struct vpager_region {
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
 	_Atomic(size_t) pinned_pages;
 	_Atomic(size_t) vmas;        /* its part of vma_used */
+	_Atomic(uint32_t) executable; /* some page was once, in an engine that must know */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
-	_Atomic(uint32_t) next_stream;
+	_Atomic(uint32_t) watched; /* pages were armed: what counts as written was written */
+	_Atomic(uint32_t) stream_turns;
 	struct stream streams[REGION_STREAMS];
 	struct region_counters counters;
 };
@@ -119,23 +126,24 @@ struct attempt {
 };
 enum outcome region_attempt(struct vpager_region *region, size_t page, struct attempt *attempt);
 
-/* fill.c: an absent page, with those after it that are read ahead.  *seen: its word as the caller found it. */
+/* fill.c: an absent page, with those beside it that are read ahead.  *seen: its word as the caller found it. */
 enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt);
 /* Fills and settles the pages of a request.  may_run: which store code may run here. */
 enum filled {
 	FILLED,
 	FILL_WAIT,         /* they are absent again; sleep on *ticket and try again */
 	FILL_NEEDS_WORKER, /* still claimed; request->n may have become smaller */
+	FILL_AGAIN,        /* never comes out of fill.c: the wanted page is still claimed, to be read by itself */
 	FILL_FAILED        /* absent, with the error in the page's word; *error too */
 };
 struct request;
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error);
-/* Claims absent pages after `page`, which the caller has claimed when its word was `like`, as far as one read can bring them in
- * together; how many with it. */
-size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most);
-void fill_release(const struct request *request); /* its pages are absent again */
-/* The owner settles a page that is shown as `to` from now on; before: its word before the claim. */
-void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
+/* Absent pages from `page` on that the program asked for, as many of `most` as one read brings in together: brought in here, if
+ * `here` is set and the store's code may run here, else handed to the workers.  Does not wait.  How many pages that is, at least
+ * 1; 0: no worker takes more.  What could not be brought in is absent. */
+size_t fill_fetch(struct vpager_region *region, size_t page, size_t most, bool here);
+/* The owner settles a page that is shown as `to` from now on; before: its word before the claim.  ahead: PAGE_AHEAD, or 0. */
+void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t ahead);
 
 /* The prot that a settled page in this state has. */
 int page_prot(uint32_t word, enum page_state state);

@@ -4,6 +4,7 @@
  * page is in decides what happens; whether the access was a write only saves a second fault. */
 #include "region.h"
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include "arch/arch.h"
 #include "landing.h"
@@ -46,14 +47,14 @@ static enum page_state shown_as(const struct vpager_region *region, uint32_t wor
 	return PAGE_READABLE;
 }
 
-void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)
+void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t ahead)
 {
 	if (to == PAGE_WRITABLE) {
 		if (!(before & PAGE_DIRTY))
 			atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
-		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED, PAGE_ARMED);
+		page_settle(&region->table, page, to, PAGE_DIRTY | PAGE_WRITTEN | PAGE_ACCESSED | ahead, PAGE_ARMED | PAGE_AHEAD);
 	} else {
-		page_settle(&region->table, page, to, PAGE_ACCESSED, 0);
+		page_settle(&region->table, page, to, PAGE_ACCESSED | ahead, PAGE_AHEAD);
 	}
 }
 
@@ -98,7 +99,7 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 	if (err)
 		page_settle(&region->table, page, page_state(before), 0, 0);
 	else
-		settle_shown(region, page, before, to);
+		settle_shown(region, page, before, to, 0);
 	gate_leave(&region->gate);
 	region_settled(region);
 	if (err)
@@ -171,6 +172,17 @@ static void classify_by_page(struct vpager_fault *fault, uint32_t word, bool uns
 	}
 }
 
+/* The program counter is in the page and code may not run there: that is what faulted, though the CPU does not say. */
+static void see_fetch(const struct vpager_region *region, struct vpager_fault *fault, uint32_t word)
+{
+	uintptr_t apart = fault->instruction_pointer ^ fault->faulting_address;
+
+	if (fault->access != VPAGER_ACCESS_UNKNOWN || (word & PAGE_EXECUTABLE) || apart >> region->page_shift)
+		return;
+	fault->access = VPAGER_ACCESS_EXEC;
+	fault->evidence = VPAGER_EVIDENCE_PAGE_STATE;
+}
+
 /* How often this very fault came back although the page was visible and nothing was hidden since. */
 static uint32_t repeats(const struct vpager_region *region, const struct vpager_fault *fault, uint32_t word)
 {
@@ -205,6 +217,12 @@ static enum outcome failed(struct vpager_region *region, const struct vpager_fau
 	return OUTCOME_FAILED;
 }
 
+/* Raised for a page of ours, but not because it is hidden or closed: memory that failed, a protection key. */
+static bool not_paging(const struct vpager_fault *fault)
+{
+	return fault->signo == SIGBUS ? fault->si_code != BUS_ADRERR : fault->si_code == SEGV_PKUERR;
+}
+
 enum outcome region_fault(struct object *object, struct vpager_fault *fault, const ucontext_t *uc, bool waited,
                           struct wait_ticket *ticket)
 {
@@ -214,6 +232,8 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 	enum outcome outcome;
 	uint32_t word, again;
 
+	if (not_paging(fault))
+		return OUTCOME_FOREIGN;
 	fault->origin = VPAGER_ORIGIN_REGION;
 	fault->object = region;
 	if (atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE) { /* set before any other thread exists */
@@ -221,6 +241,9 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		return OUTCOME_FAILED;
 	}
 	word = page_load(&region->table.word[page]);
+	see_fetch(region, fault, word);
+	if (word & PAGE_AHEAD)
+		page_flags(&region->table.word[page], 0, PAGE_AHEAD); /* read ahead for this one */
 	if (waited)
 		thread_self.repeats = 0; /* something changed while it slept */
 	if (waited && page_visible(word))

@@ -14,7 +14,10 @@
 struct request {
 	struct vpager_region *region;
 	size_t page, n;
+	size_t want; /* of them, the one that the access is to; alone, if not all can be had */
 	enum vpager_access access;
+	bool open;  /* the others are shown as for the same access; else for reading */
+	bool ahead; /* nobody asked for the others */
 };
 
 bool requests_put(const struct request *request); /* false: full */

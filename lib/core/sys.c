@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/stat.h>
+#include <linux/time_types.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 
 /* sys_call with the arguments that are left out as zeros. */
 #define CALL(...) CALL7(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
@@ -104,6 +106,19 @@ int sys_futex_wake(const _Atomic(uint32_t) *word, int n)
 	return (int)CALL(NR_FUTEX, word, FUTEX_WAKE_PRIVATE, n);
 }
 
+void sys_nap(void)
+{
+#ifdef SYS_nanosleep
+	const struct __kernel_old_timespec time = {0, 1000000};
+
+	(void)CALL(SYS_nanosleep, &time); /* short or not at all is no harm */
+#else
+	const struct __kernel_timespec time = {0, 1000000};
+
+	(void)CALL(SYS_clock_nanosleep_time64, CLOCK_MONOTONIC, 0, &time);
+#endif
+}
+
 int sys_gettid(void)
 {
 	return (int)CALL(SYS_gettid, 0);
@@ -112,6 +127,21 @@ int sys_gettid(void)
 int sys_getpid(void)
 {
 	return (int)CALL(SYS_getpid, 0);
+}
+
+int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	return (int)CALL(SYS_ioctl, fd, request, arg);
+}
+
+int sys_userfaultfd(int flags)
+{
+	return (int)CALL(SYS_userfaultfd, flags);
+}
+
+int sys_close(int fd)
+{
+	return (int)CALL(SYS_close, fd, 0);
 }
 
 int sys_sigmask(int how, const arch_sigset_t *set, arch_sigset_t *old)

@@ -25,8 +25,12 @@ int64_t sys_file_size(int fd); /* of a regular file */
 ssize_t sys_write(int fd, const void *buf, size_t len);
 int sys_futex_wait(const _Atomic(uint32_t) *word, uint32_t expected); /* 0, -EAGAIN or -EINTR; never a timeout */
 int sys_futex_wake(const _Atomic(uint32_t) *word, int n);
+void sys_nap(void); /* about a millisecond */
 int sys_gettid(void);
 int sys_getpid(void);
+int sys_ioctl(int fd, unsigned long request, void *arg);
+int sys_userfaultfd(int flags);
+int sys_close(int fd);
 
 /* Signal sets are the kernel's 64 (or 128) bits, as arch_sigset_t. */
 int sys_sigmask(int how, const arch_sigset_t *set, arch_sigset_t *old);

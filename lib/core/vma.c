@@ -83,7 +83,8 @@ static size_t for_others(const struct vpager_region *but, size_t (*fn)(struct vp
 static size_t recount(struct vpager_region *region, size_t left)
 {
 	(void)left;
-	used_changes(region, vma_count(region) - atomic_load_explicit(&region->vmas, memory_order_relaxed));
+	if (region->engine->splits)
+		used_changes(region, vma_count(region) - atomic_load_explicit(&region->vmas, memory_order_relaxed));
 	return 0;
 }
 
@@ -136,6 +137,8 @@ static size_t relieve(struct vpager_region *region, size_t n)
 {
 	size_t at = atomic_load_explicit(&region->vma_hand, memory_order_relaxed), hidden = 0;
 
+	if (!region->engine->splits)
+		return 0;
 	for (unsigned int round = 0; round < 3 && hidden < n;) {
 		size_t page = page_table_next(&region->table, at);
 

@@ -20,6 +20,7 @@
 #define PAGE_ARMED     (1 << 7)
 #define PAGE_WRITTEN   (1 << 8)
 #define PAGE_FAILED    (1 << 12)
+/* PAGE_AHEAD is left out: it decides nothing. */
 #define PAGE_PIN_SHIFT 16
 #define PAGE_PINS      (32767 << PAGE_PIN_SHIFT) /* an int has a sign here */
 #define PAGE_PIN       (1 << PAGE_PIN_SHIFT)

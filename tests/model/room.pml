@@ -48,6 +48,17 @@ inline reclaim_return(page, n)
 	region_settled(page)
 }
 
+/* Who has the page or the gate wakes us when done; nobody does for a page that only was pinned or written to. */
+inline changed(victim)
+{
+	d_step {
+		if
+		:: page_claimed(word[victim]) || gate_is_closed -> busy = true
+		:: else -> spared = true
+		fi
+	}
+}
+
 /* went: its room is free. */
 inline try_page(victim)
 {
@@ -82,8 +93,11 @@ inline try_page(victim)
 			:: result == 0 -> reclaim_evict(victim)
 			:: else -> skip
 			fi;
-			busy = busy || result == AGAIN;
-			went = result == 0
+			went = result == 0;
+			if
+			:: result == AGAIN -> changed(victim)
+			:: else -> skip
+			fi
 		fi
 	fi
 }
@@ -148,6 +162,7 @@ inline make_room(page, n)
 		:: ok -> room = ROOM_MADE; break
 		:: else ->
 			residency_return(REGION(page), n);
+			wake_waiters(REGION(page)); /* who saw that room held sleeps for it */
 			crowded = ALL;
 			sweep_all(REGION(page))
 		fi

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The userfaultfd's system calls, with what they leave half done finished, and the trial of the whole thing.  See
+ * ioctl_userfaultfd(2). */
+#include "uffd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "sys.h"
+
+/* linux/userfaultfd.h since kernel 5.11; linux/mman.h since 5.18 */
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+#define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS)
+#define IOCTLS (1ull << _UFFDIO_COPY | 1ull << _UFFDIO_WRITEPROTECT)
+#define TRIES 64 /* of a call that says EAGAIN and did nothing, which it has no reason for */
+
+static int shared = -1;
+
+/* The kernel wipes this page in every child, also in one that no fork handler runs in: *mine is not 0 in the process whose
+ * memory the descriptor is about. */
+static const uint32_t *mine;
+
+int uffd_register(int fd, uintptr_t at, size_t len)
+{
+	struct uffdio_register it = {
+	    .range = {at, len},
+	    .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+	int err = sys_ioctl(fd, UFFDIO_REGISTER, &it);
+
+	return err ? err : (it.ioctls & IOCTLS) == IOCTLS ? 0 : -EINVAL;
+}
+
+int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done)
+{
+	size_t most = len;
+	int idle = 0;
+
+	*done = 0;
+	if (!*mine)
+		return -ESTALE;
+	while (*done < len) {
+		struct uffdio_copy copy = {
+		    .dst = to + *done,
+		    .src = (uintptr_t)from + *done,
+		    .len = len - *done < most ? len - *done : most,
+		    .mode = protected ? UFFDIO_COPY_MODE_WP : 0,
+		};
+		int err = sys_ioctl(fd, UFFDIO_COPY, &copy);
+
+		if (copy.copy > 0) { /* all, or with EAGAIN a part */
+			*done += (size_t)copy.copy;
+			idle = 0;
+		} else if (err == -ENOENT && most > step) {
+			most = step; /* from one mapping into the next */
+		} else if (err != -EAGAIN || ++idle == TRIES) {
+			return err ? err : -EIO;
+		}
+	}
+	return 0;
+}
+
+int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
+{
+	struct uffdio_writeprotect it = {
+	    .range = {at, len},
+	    .mode = protected ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+	int err, tries = 0;
+
+	if (!*mine)
+		return -ESTALE;
+	do
+		err = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &it);
+	while (err == -EAGAIN && ++tries < TRIES);
+	return err;
+}
+
+int uffd_forget(uintptr_t at, size_t len)
+{
+	int err = sys_madvise((void *)at, len, MADV_DONTNEED);
+
+	if (err == -EINVAL) /* after mlockall */
+		err = sys_madvise((void *)at, len, MADV_DONTNEED_LOCKED);
+	return err;
+}
+
+/* ---- the descriptor ---- */
+
+static int make(void)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
+	int fd = sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY), err;
+
+	if (fd < 0)
+		return fd;
+	err = sys_ioctl(fd, UFFDIO_API, &api);
+	if (!err && (api.features & FEATURES) != FEATURES)
+		err = -EINVAL;
+	if (!err)
+		return fd;
+	sys_close(fd);
+	return err;
+}
+
+static int make_mine(void)
+{
+	size_t bytes = (size_t)64 << 10; /* a whole number of pages on every CPU */
+	void *page = (void *)(uintptr_t)mine;
+
+	if (!page) {
+		page = sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (sys_is_error(page))
+			return -ENOMEM;
+		if (sys_madvise(page, bytes, MADV_WIPEONFORK)) {
+			sys_munmap(page, bytes);
+			return -EINVAL;
+		}
+	}
+	*(uint32_t *)page = 1;
+	mine = page; /* kept for the life of the process */
+	return 0;
+}
+
+int uffd_open(void)
+{
+	int fd = shared < 0 ? make() : shared, err;
+
+	if (fd < 0)
+		return fd;
+	shared = fd;
+	err = make_mine();
+	if (!err)
+		return fd;
+	uffd_close();
+	return err;
+}
+
+void uffd_close(void)
+{
+	if (shared >= 0)
+		sys_close(shared);
+	shared = -1;
+}
+
+/* ---- the trial ---- */
+
+/* Whether the kernel can read a set of signals there, or write one: it meets the page as a thread would, but says EFAULT. */
+static bool can_read(const void *at)
+{
+	return sys_sigmask(SIG_BLOCK, at, NULL) == 0;
+}
+
+static bool can_write(void *at)
+{
+	return sys_sigmask(SIG_BLOCK, NULL, at) == 0;
+}
+
+/* A page from missing to written and missing again.  It holds zeros: no signal is blocked by reading it. */
+static int try_page(int fd, unsigned char *page, size_t bytes)
+{
+	uintptr_t at = (uintptr_t)page;
+	size_t done;
+	int err = uffd_register(fd, at, bytes);
+
+	if (err)
+		return err;
+	if (can_read(page))
+		return -EINVAL;
+	err = uffd_copy(fd, at, page + bytes, bytes, bytes, true, &done);
+	if (err)
+		return err;
+	if (!can_read(page) || can_write(page))
+		return -EINVAL;
+	err = uffd_protect(fd, at, bytes, false);
+	if (err)
+		return err;
+	if (!can_write(page))
+		return -EINVAL;
+	err = uffd_forget(at, bytes);
+	if (err)
+		return err;
+	return can_write(page) ? -EINVAL : 0;
+}
+
+static int try_fresh(int fd)
+{
+	size_t bytes = (size_t)64 << 10; /* as above */
+	void *pages = sys_mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (sys_is_error(pages))
+		return -ENOMEM;
+	err = try_page(fd, pages, bytes);
+	sys_munmap(pages, 2 * bytes);
+	return err;
+}
+
+static int try_all(void)
+{
+	int fd = make(), err;
+
+	if (fd < 0)
+		return fd;
+	err = make_mine();
+	if (!err)
+		err = try_fresh(fd);
+	sys_close(fd);
+	return err;
+}
+
+int engine_uffd_probe(void)
+{
+	static bool tried;
+	static int result;
+
+	if (tried)
+		return result;
+	result = try_all();
+	tried = result != -EMFILE && result != -ENFILE && result != -ENOMEM; /* these pass */
+	return result;
+}
