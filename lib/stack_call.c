@@ -3,6 +3,7 @@
  * Running code on a stack.  The landing pad lies on the caller's stack; what overflowed is abandoned as by longjmp.
  * Compiled with -fexceptions: a C++ exception of fn passes, and the stack is free again. */
 #include <errno.h>
+#include "annotate.h"
 #include "core/arch/arch.h"
 #include "core/export.h"
 #include "core/landing.h"
@@ -15,6 +16,8 @@ struct call {
 	struct vpager_stack *stack;
 	void (*fn)(void *arg);
 	void *arg;
+	bool away;
+	struct annotate_switch from;
 };
 
 #define NESTED_MOST 1024 /* ends the walk, whatever was left behind */
@@ -60,15 +63,37 @@ static int occupy(struct vpager_stack *stack)
 
 static void vacate(struct call *call)
 {
-	atomic_store_explicit(&call->stack->state, STACK_LIVE, memory_order_release);
+	struct vpager_stack *stack = call->stack;
+
+	if (call->away) { /* left by an overflow or an exception */
+		annotate_clean((void *)stack_limit(stack), stack_top(stack) - stack_limit(stack));
+		annotate_go_back(&call->from);
+		annotate_be_back(&call->from);
+	}
+	atomic_store_explicit(&stack->state, STACK_LIVE, memory_order_release);
 }
+
+#ifdef ARCH_CALL_ON
+static void run_there(void *arg)
+{
+	struct call *call = arg;
+
+	annotate_arrive(&call->from);
+	call->fn(call->arg);
+	annotate_go_back(&call->from);
+}
+#endif
 
 static int run(void *arg)
 {
 #ifdef ARCH_CALL_ON
 	struct call *call = arg;
 
-	arch_call_on(stack_top(call->stack), call->fn, call->arg);
+	annotate_leave(&call->from, (void *)stack_floor(call->stack), stack_top(call->stack) - stack_floor(call->stack));
+	call->away = true;
+	arch_call_on(stack_top(call->stack), run_there, call);
+	call->away = false;
+	annotate_be_back(&call->from);
 	return 0;
 #else
 	(void)arg;
@@ -91,7 +116,7 @@ VPAGER_EXPORT int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void 
 	if (err)
 		return err;
 
-	__attribute__((cleanup(vacate))) struct call call = {stack, fn, arg};
+	__attribute__((cleanup(vacate))) struct call call = {.stack = stack, .fn = fn, .arg = arg};
 
 	stack->caller.thread = &thread_self;
 	stack->caller.frame = stack_here();

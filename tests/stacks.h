@@ -7,6 +7,16 @@
 #include "crowd.h"
 #include "skip.h"
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+/* AddressSanitizer makes mappings of its own, ends a process by exit(3), and takes a longjmp for one on the same stack. */
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define WATCHED 1
+#else
+#define WATCHED 0
+#endif
+
 #define KIB ((size_t)1024)
 #define MIB (KIB * KIB)
 
