@@ -26,6 +26,8 @@ extern "C" {
 
 struct vpager_region;
 struct vpager_store;
+struct vpager_stack_pool;
+struct vpager_stack;
 
 /* ---- process ---- */
 
@@ -36,6 +38,8 @@ struct vpager_options {
 	uint32_t flags;
 	uint32_t worker_threads;     /* standing worker threads; 0: 2.  More are made while all of them wait. */
 	size_t resident_limit_bytes; /* for all regions together; 0: none */
+	size_t altstack_bytes;       /* of vpager_thread_attach, usable: at least AT_MINSIGSTKSZ and 16 KiB; 0: 64 KiB, or
+	                              * AT_MINSIGSTKSZ and 32 KiB if that is more */
 };
 
 /* Optional: the first create call does it with the defaults.  NULL: defaults.  Repeated with the same meaning: 0.
@@ -43,7 +47,8 @@ struct vpager_options {
  * kernel (use VPAGER_INIT_NO_HANDLER).  -EINVAL, -E2BIG, -ENOMEM. */
 int vpager_init(const struct vpager_options *options);
 
-/* Gives SIGSEGV and SIGBUS back.  -EBUSY while regions live, or when another handler was installed after ours. */
+/* Gives SIGSEGV and SIGBUS back.  -EBUSY while regions or pools of stacks live, or when another handler was installed after
+ * ours. */
 int vpager_shutdown(void);
 
 /* [S] For hosts that own SIGSEGV and SIGBUS.  true: resolved, return from the handler and the instruction runs again.
@@ -52,6 +57,16 @@ bool vpager_handle_signal(int signo, void *siginfo, void *ucontext);
 
 /* After somebody else called sigaction for SIGSEGV or SIGBUS: put our handler in front again, chaining to theirs. */
 int vpager_ensure_last(void);
+
+/* Gives the calling thread an alternate signal stack with a guard, on which the handler can run when the thread's stack is
+ * full, and unblocks SIGSEGV and SIGBUS.  An alternate stack that the thread has already stays in use, whatever its size.
+ * Done automatically where the library runs code on a stack of its own; undone when the thread ends.  Repeated: 0.  -ENOMEM,
+ * and those of vpager_init. */
+int vpager_thread_attach(void);
+
+/* Takes the alternate stack away again.  0 also if there is none of ours.  -EBUSY: the thread runs on it, or on a stack of a
+ * pool, at this moment. */
+int vpager_thread_detach(void);
 
 /* ---- features: what this kernel, CPU, container and build can do.  Nothing below depends on them for being right. ---- */
 
@@ -153,7 +168,8 @@ int vpager_on_fatal(vpager_fault_fn fn, void *ctx);
 
 /* Runs fn(arg).  0, or the negative errno of an access to managed memory in it that could not be satisfied, with the record
  * in *out (may be NULL).  Foreign faults (a NULL pointer) pass on as ever.  fn's frames are abandoned as by longjmp: their
- * locks and memory are fn's problem.  fn must not longjmp past this call. */
+ * locks and memory are fn's problem.  fn must not longjmp past this call.  -EOVERFLOW: fn overflowed the stack that it runs
+ * on, one of a pool or one that vpager_stack_guard_thread knows. */
 int vpager_try(void (*fn)(void *), void *arg, struct vpager_fault *out);
 
 /* ---- stores: where page contents come from and go to.  Reference-counted; a region takes its own reference. ---- */
@@ -299,6 +315,98 @@ int vpager_region_evict(struct vpager_region *region, size_t off, size_t len);
  * NULL is a no-op. */
 int vpager_region_destroy(struct vpager_region *region, uint32_t flags);
 
+/* ---- stacks: guarded, grow by faults, overflow into an error ---- */
+
+enum vpager_overflow {
+	VPAGER_OVERFLOW_RECOVER, /* vpager_stack_call, or a vpager_try inside it, returns -EOVERFLOW */
+	VPAGER_OVERFLOW_ABORT    /* the record goes to standard error, then abort(3) */
+};
+
+#define VPAGER_STACK_LAZY (1u << 0)      /* the kernel fills all of it, the guard is at the limit; default: grow by faults */
+#define VPAGER_STACK_HIBERNATE (1u << 1) /* trim copies idle live stacks out; system calls must not write into them */
+#define VPAGER_STACK_MPROTECT (1u << 2)  /* guards by mprotect, two mappings a stack, even where there are markers */
+#define VPAGER_STACK_FREE (1u << 3)      /* memory goes back by MADV_FREE: cheaper, but resident until it is needed */
+
+struct vpager_stack_pool_options {
+	size_t size;
+	size_t slot_bytes;    /* address space for each stack and its guard, a multiple of the page size; 0: what the others
+	                       * need, rounded up to a power of two or a multiple of 2 MiB */
+	size_t initial_bytes; /* usable at once; 0: 64 KiB, or what the slot has */
+	size_t limit_bytes;   /* growth beyond that; 0: 8 MiB, or what the slot has */
+	size_t guard_bytes;   /* below the limit; 0: 64 KiB, or an eighth of the slot if that is less */
+	uint32_t max_stacks;  /* live and cached together; 0: 65,536, or as many as there is address space for */
+	uint32_t flags;
+	enum vpager_overflow on_overflow;
+};
+
+/* Sizes are rounded up to pages.  options may be NULL.  -EINVAL: unknown flags or policy, sizes that do not fit the slot.
+ * -ENOTSUP: not on this CPU.  -E2BIG, -ENOMEM, and those of vpager_init. */
+int vpager_stack_pool_create(struct vpager_stack_pool **out, const struct vpager_stack_pool_options *options);
+
+/* [X] -EBUSY: stacks are live.  NULL is a no-op. */
+int vpager_stack_pool_destroy(struct vpager_stack_pool *pool);
+
+/* Gives back the memory of all cached stacks, but for those in the magazines of other threads, which are idle for moments
+ * only.  With VPAGER_STACK_HIBERNATE also that of live stacks on which nothing runs: what is in them is copied out, and
+ * comes back when they are used or touched.  How many stacks gave back memory, or a negative errno value. */
+int vpager_stack_pool_trim(struct vpager_stack_pool *pool);
+
+/* A guarded stack.  Its contents are undefined.  -EAGAIN: max_stacks are in use.  -ENOMEM: no memory, or no mappings left,
+ * for its guard: there are no unguarded stacks. */
+int vpager_stack_get(struct vpager_stack **out, struct vpager_stack_pool *pool);
+
+/* [X] Back into the pool; limit and overflow function are forgotten.  Nothing may run on it, or use its memory.  NULL is a
+ * no-op. */
+void vpager_stack_put(struct vpager_stack *stack);
+
+/* The usable range, grown to its limit: [base, base + size) = [base, top).  For pthread_attr_setstack and other coroutine
+ * libraries; a thread that runs on it calls vpager_thread_attach first.  What is not committed yet can be used by the code
+ * that runs on the stack, not by others and not by system calls. */
+void *vpager_stack_base(const struct vpager_stack *stack);
+size_t vpager_stack_size(const struct vpager_stack *stack);
+void *vpager_stack_top(const struct vpager_stack *stack);
+
+/* Another limit for this stack: growth in bytes beyond the pool's initial_bytes, rounded up to pages.  -EINVAL: does not
+ * fit the slot.  -EBUSY: it has grown beyond that, or is of a LAZY pool, and something runs on it.  -ENOMEM. */
+int vpager_stack_set_limit(struct vpager_stack *stack, size_t bytes);
+
+/* Bytes from the top to the lowest page in use since it was got, or, for what lies in the initial part, last trimmed. */
+size_t vpager_stack_high_water(const struct vpager_stack *stack);
+
+/* [S] Bytes between the caller's stack pointer and the limit of the stack that it runs on; SIZE_MAX where that is neither
+ * of a pool nor known by vpager_stack_guard_thread. */
+size_t vpager_stack_remaining(void);
+
+/* Makes that many bytes below the stack pointer usable by anyone, system calls too.  0 also on a stack that is not of a
+ * pool.  -EOVERFLOW: beyond the limit.  -ENOMEM. */
+int vpager_stack_reserve(size_t bytes);
+
+/* The next time that stack overflows, fn(arg) is called on it, in place of what overflowed, with reserve_bytes more than
+ * the limit: to longjmp or to throw the error of a language.  If it returns, the pool's policy applies.  Once: call it
+ * again to have it again, from shallower than the limit.  fn NULL: take it back.  -EINVAL: reserve_bytes (and its guard) do
+ * not fit the slot below the limit.  -ENOMEM. */
+int vpager_stack_on_overflow(struct vpager_stack *stack, size_t reserve_bytes, void (*fn)(void *arg), void *arg);
+
+/* [S] Between the two, on the calling thread, an overflow is never recovered from: code that holds locks.  They nest. */
+void vpager_stack_norecover_begin(void);
+void vpager_stack_norecover_end(void);
+
+/* [S] How many signals have a handler without SA_ONSTACK, and the first n of them in signo, which may be NULL if n is 0.
+ * Such a handler's frame may not fit above the guard of a growing stack, and then the kernel loses the signal.  -EINVAL. */
+int vpager_stack_check_handlers(int *signo, int n);
+
+/* Overflow of the calling thread's own stack is recognised from now on: under vpager_try it is -EOVERFLOW.  flags: 0.
+ * -EINVAL, -EBUSY: the thread runs on a stack of a pool at this moment.  -ENOTSUP: not on this CPU, or the stack's bounds
+ * are not to be had.  And those of vpager_thread_attach. */
+int vpager_stack_guard_thread(uint32_t flags);
+
+/* Runs fn(arg) on stack.  0, or -EOVERFLOW: fn was abandoned because it overflowed it, as by longjmp: its locks and memory
+ * are fn's problem; the record is in *out (may be NULL).  The stack can be used again.  As for vpager_try, also the errors
+ * of accesses to managed memory that could not be satisfied; -ENOMEM: the stack could not grow although its limit allows
+ * it.  -EBUSY: something runs on it already, or the caller is on its alternate signal stack.  A C++ exception may leave fn;
+ * if fn is left by longjmp, nothing runs on the stack afterwards. */
+int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void *arg), void *arg, struct vpager_fault *out);
+
 /* ---- counters: since creation; read without stopping anything ---- */
 
 struct vpager_region_stats {
@@ -315,16 +423,31 @@ struct vpager_region_stats {
 	uint64_t resident_bytes, dirty_bytes, swapped_bytes; /* now */
 	uint64_t reasons[VPAGER_FAULT_REASONS];              /* faults by reason, indexed by enum vpager_fault_reason */
 };
+struct vpager_stack_stats {
+	size_t size;
+	uint64_t live, cached;   /* stacks, now */
+	uint64_t growths;        /* faults that made a stack grow */
+	uint64_t overflows;
+	uint64_t trims;          /* stacks whose memory was given back */
+	uint64_t reserved_bytes; /* address space */
+	uint64_t committed_bytes;    /* above the guards of live and cached stacks; not all of it need be resident */
+	uint64_t high_water_log2[32]; /* stacks put back whose high-water mark was in [2^i, 2^(i+1)), the last one: or above.  LAZY
+	                               * pools count when they trim */
+	uint64_t lost_signals; /* signals that the kernel could not deliver for lack of SA_ONSTACK, as far as seen */
+	uint64_t hibernated;   /* stacks copied out, now */
+};
 struct vpager_stats {
 	size_t size;
 	uint64_t passed_on; /* signals given to the next handler or the default action */
 	uint64_t foreign;   /* of these, memory faults that belong to nothing of ours */
-	uint64_t vmas_used; /* mappings that our regions make in the process, an estimate from above */
+	uint64_t vmas_used; /* mappings that our regions and stacks make in the process, an estimate from above */
 	uint64_t vma_limit; /* where we begin to hide pages again, from vm.max_map_count */
 	uint64_t worker_threads;
 	struct vpager_region_stats regions; /* sums over living regions */
+	struct vpager_stack_stats stacks;   /* sums over pools */
 };
 int vpager_region_stats_get(const struct vpager_region *region, struct vpager_region_stats *out);
+int vpager_stack_pool_stats_get(const struct vpager_stack_pool *pool, struct vpager_stack_stats *out);
 int vpager_stats_get(struct vpager_stats *out);
 
 #ifdef __cplusplus

@@ -28,6 +28,7 @@
 #include "region_map.h"
 #include "runtime.h"
 #include "space.h"
+#include "stack.h"
 #include "worker.h"
 
 static struct {
@@ -100,6 +101,7 @@ static void before_fork(void)
 
 	runtime_lock();
 	signals_close(&forking.open);
+	stacks_before_fork();
 	forking.closed = false;
 	forking.pipe[0] = forking.pipe[1] = -1;
 	for (size_t i = 0; i < region_slots(); i++) {
@@ -133,6 +135,7 @@ static void in_parent(void)
 			gate_open(&region_slot(i)->gate);
 			region_settled(region_slot(i)); /* the evictor could do nothing meanwhile */
 		}
+	stacks_in_parent();
 	signals_restore(&forking.open);
 	runtime_unlock();
 }
@@ -341,6 +344,7 @@ static void in_child(void)
 	staging_after_fork();
 	atomic_store_explicit(&residency_total.bytes, 0, memory_order_relaxed);
 	atomic_store_explicit(&vma_used, 0, memory_order_relaxed);
+	stacks_in_child();
 	/* All addresses first: until then the program's next mapping could land in a hole. */
 	for (size_t i = 0; i < region_slots(); i++) {
 		struct vpager_region *region = region_slot(i);

@@ -17,6 +17,9 @@
 #include "core/sys.h"
 #include "core/uffd.h"
 #include "space.h"
+#include "stack.h"
+#include "stack_pool.h"
+#include "thread.h"
 #include "worker.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -141,6 +144,10 @@ static int start(const struct vpager_options *options)
 
 	read_vma_limit();
 	err = fork_setup();
+	if (!err)
+		err = thread_setup(options->altstack_bytes);
+	if (!err)
+		err = stack_pool_setup();
 	if (!err && !(options->flags & VPAGER_INIT_NO_HANDLER))
 		err = chain_install(entry_signal);
 	if (err)
@@ -158,7 +165,9 @@ static int check(const struct vpager_options *options)
 
 	if (options->flags & ~VPAGER_INIT_NO_HANDLER || options->worker_threads > WORKERS_MOST)
 		return -EINVAL;
-	return options->resident_limit_bytes && options->resident_limit_bytes < least ? -EINVAL : 0;
+	if (options->resident_limit_bytes && options->resident_limit_bytes < least)
+		return -EINVAL;
+	return thread_check_options(options->altstack_bytes);
 }
 
 static int start_or_compare(const struct vpager_options *options)
@@ -211,6 +220,8 @@ VPAGER_EXPORT int vpager_shutdown(void)
 	for (size_t i = 0; i < region_slots() && !err; i++)
 		if (region_slot(i)->metadata)
 			err = -EBUSY;
+	if (stack_pool_next(NULL))
+		err = -EBUSY;
 	if (running && !err && !(current.flags & VPAGER_INIT_NO_HANDLER))
 		err = chain_remove();
 	if (running && !err) {

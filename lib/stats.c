@@ -7,6 +7,7 @@
 #include "core/export.h"
 #include "core/region.h"
 #include "runtime.h"
+#include "stack.h"
 #include "worker.h"
 
 static uint64_t load(const _Atomic(uint64_t) *counter)
@@ -55,6 +56,9 @@ VPAGER_EXPORT int vpager_stats_get(struct vpager_stats *out)
 	for (size_t i = 0; i < region_slots(); i++)
 		if (atomic_load_explicit(&region_slot(i)->life, memory_order_acquire) == REGION_LIVE)
 			add(&stats.regions, region_slot(i));
+	stats.stacks.size = sizeof stats.stacks;
+	for (struct vpager_stack_pool *pool = stack_pool_next(NULL); pool; pool = stack_pool_next(pool))
+		stack_stats_add(&stats.stacks, pool);
 	runtime_unlock();
 	stats.passed_on = load(&entry_passed_on);
 	stats.foreign = load(&entry_foreign);

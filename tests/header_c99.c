@@ -17,7 +17,7 @@ int main(void)
 {
 	static const char version[] =
 	    VALUE(VPAGER_VERSION_MAJOR) "." VALUE(VPAGER_VERSION_MINOR) "." VALUE(VPAGER_VERSION_PATCH);
-	struct vpager_options options = {sizeof options, 0, 0, 0};
+	struct vpager_options options = {sizeof options, 0, 0, 0, 0};
 	struct vpager_region_options region = {0};
 	struct vpager_fault fault = {0};
 

@@ -13,6 +13,7 @@
 #include "index.h"
 #include "landing.h"
 #include "nested.h"
+#include "stack.h"
 #include "sys.h"
 #include "thread.h"
 
@@ -76,7 +77,7 @@ static enum outcome answer(int signo, const siginfo_t *si, const ucontext_t *uc,
 		int err;
 
 		if (!object)
-			return OUTCOME_FOREIGN;
+			return overflow_of_thread(signo, si, uc, fault);
 		if (!waited)
 			fault_classify(signo, si, uc, fault);
 		outcome = object->fault(object, fault, uc, waited, &ticket);
@@ -89,26 +90,6 @@ static enum outcome answer(int signo, const siginfo_t *si, const ucontext_t *uc,
 			return OUTCOME_FAILED;
 		}
 	}
-}
-
-/* True: run the instruction again.  Does not return where a landing pad takes the failure. */
-static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
-{
-	int saved = errno;
-	enum outcome outcome;
-	struct landing_pad *pad;
-
-	fault->size = sizeof *fault;
-	if (!fault_has_address(si))
-		return false;
-	outcome = answer(signo, si, uc, fault);
-	if (outcome == OUTCOME_FAILED) {
-		pad = landing_find(uc);
-		errno = saved; /* entry_signal does not get to it */
-		if (pad)
-			landing_jump(pad, fault, uc);
-	}
-	return outcome == OUTCOME_RESOLVED;
 }
 
 static void tell_fatal(const struct vpager_fault *fault)
@@ -125,6 +106,33 @@ static void tell_fatal(const struct vpager_fault *fault)
 	atomic_thread_fence(memory_order_acquire);
 	if (fn && !(turn & 1) && turn == atomic_load_explicit(&fatal.turn, memory_order_relaxed))
 		fn(ctx, fault);
+}
+
+/* True: run the instruction again.  Does not return where a landing pad takes the failure. */
+static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct vpager_fault *fault)
+{
+	int saved = errno;
+	enum outcome outcome;
+	struct landing_pad *pad;
+
+	fault->size = sizeof *fault;
+	if (fault_has_address(si))
+		outcome = answer(signo, si, uc, fault);
+	else
+		outcome = stack_frame_lost(signo, si, uc, fault); /* before it is taken for a trap of the program's */
+	if (fault->origin == VPAGER_ORIGIN_STACK_OVERFLOW)
+		outcome = overflow_decide(fault, uc);
+	if (outcome == OUTCOME_FAILED) {
+		pad = landing_find(uc);
+		errno = saved; /* entry_signal does not get to it */
+		if (pad)
+			landing_jump(pad, fault, &uc->uc_stack);
+	}
+	if (outcome == OUTCOME_ABORT) {
+		tell_fatal(fault);
+		overflow_abort(fault);
+	}
+	return outcome == OUTCOME_RESOLVED;
 }
 
 VPAGER_EXPORT int vpager_on_fatal(vpager_fault_fn fn, void *ctx)
@@ -151,10 +159,10 @@ void entry_after_fork(void)
 }
 
 /* An access that a store could not satisfy dies as one to a file mapping does: by SIGBUS.  What is forbidden, or was not
- * inherited, is SIGSEGV.  Which of the two the engine's own faults are makes no difference. */
+ * inherited, and a stack that is full, is SIGSEGV.  Which of the two the engine's own faults are makes no difference. */
 static int dies_of(const struct vpager_fault *fault, int raised)
 {
-	if (!fault->error)
+	if (!fault->error || fault->origin != VPAGER_ORIGIN_REGION)
 		return raised;
 	return fault->error == -EACCES || fault->error == -ESTALE ? SIGSEGV : SIGBUS;
 }

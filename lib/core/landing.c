@@ -8,6 +8,8 @@
  *            |  fn's frames                     |
  *      low   |  the faulting instruction's sp   |
  *
+ * A pad that was made for another stack lies on the stack from which that one was called, and stands above all of it.
+ *
  * A longjmp past landing_run leaves a dead pad behind.  It lies below the stack pointer of any later fault further out, or
  * its canary is overwritten, and is not used then.  Compiled with -fexceptions: a C++ exception unlinks the pad it passes. */
 #include "landing.h"
@@ -15,6 +17,7 @@
 #include <string.h>
 #include "arch/arch.h"
 #include "export.h"
+#include "stack.h"
 #include "sys.h"
 #include "thread.h"
 
@@ -23,9 +26,10 @@
 struct landing_pad {
 	struct landing_pad *next;
 	uintptr_t canary;
+	const struct vpager_stack *on, *covers; /* the stack that it lies on, and the one that it is for; NULL: none of a pool */
 	struct fill *fills;
 	const void *forwarded;
-	uint32_t forward_depth;
+	uint32_t forward_depth, norecover;
 	struct vpager_fault fault;
 	stack_t alternate; /* as the kernel had it when the fault came */
 	sigjmp_buf env;
@@ -42,13 +46,16 @@ static void pad_unlink(struct landing_pad *pad)
 	pad->canary = 0;
 }
 
-int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out)
+int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *arg, struct vpager_fault *out)
 {
 	__attribute__((cleanup(pad_unlink))) struct landing_pad pad = {
 	    .next = thread_self.pads,
+	    .on = stack_at(stack_here()),
+	    .covers = stack,
 	    .fills = thread_self.fills,
 	    .forwarded = thread_self.forwarded,
 	    .forward_depth = thread_self.forward_depth,
+	    .norecover = thread_self.norecover,
 	};
 
 	pad.canary = canary_of(&pad);
@@ -56,12 +63,11 @@ int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out)
 		thread_self.pads = &pad;
 		return fn(arg);
 	}
-	/* Delivery disarms such an alternate stack, and the sigreturn that would arm it again never comes: sigaltstack(2). */
-	if (pad.alternate.ss_flags & SS_AUTODISARM_FLAG)
-		sys_sigaltstack(&pad.alternate);
+	landing_rearm(&pad.alternate);
 	thread_self.fills = pad.fills;
 	thread_self.forwarded = pad.forwarded;
 	thread_self.forward_depth = pad.forward_depth;
+	thread_self.norecover = pad.norecover;
 	if (out) {
 		size_t size = out->size < sizeof pad.fault ? out->size : sizeof pad.fault;
 
@@ -69,6 +75,17 @@ int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out)
 		memcpy(out, &pad.fault, size);
 	}
 	return pad.fault.error;
+}
+
+int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out)
+{
+	return landing_run_for(NULL, fn, arg, out);
+}
+
+void landing_rearm(const stack_t *alternate)
+{
+	if (alternate->ss_flags & SS_AUTODISARM_FLAG)
+		sys_sigaltstack(alternate);
 }
 
 static bool inside(const stack_t *stack, uintptr_t p)
@@ -82,9 +99,10 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 {
 	uintptr_t sp = arch_sp(uc);
 	bool on_alternate = inside(&uc->uc_stack, sp);
+	const struct vpager_stack *stack = sp ? stack_at(sp - 1) : NULL;
 
-	/* A pad below sp on this stack was jumped over: it is skipped, and followed only while its canary is whole.  What is
-	 * skipped stays out of the list. */
+	/* A pad below sp, or for a stack that is not the fault's, was jumped over: it is skipped, and followed only while
+	 * its canary is whole.  What is skipped stays out of the list. */
 	for (struct landing_pad *pad = thread_self.pads; pad; pad = pad->next) {
 		bool pad_on_alternate = inside(&uc->uc_stack, (uintptr_t)pad);
 
@@ -93,7 +111,8 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 		if (pad->canary != canary_of(pad))
 			break;
 		/* At sp, if fn faulted that is a leaf without a frame. */
-		if (on_alternate == pad_on_alternate && (uintptr_t)pad >= sp) {
+		if (pad->covers ? pad->covers == stack
+		                : on_alternate == pad_on_alternate && pad->on == stack && (uintptr_t)pad >= sp) {
 			thread_self.pads = pad;
 			return pad;
 		}
@@ -102,10 +121,10 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 	return NULL;
 }
 
-void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const ucontext_t *uc)
+void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const stack_t *alternate)
 {
 	pad->fault = *fault;
-	pad->alternate = uc->uc_stack;
+	pad->alternate = *alternate;
 	siglongjmp(pad->env, 1);
 }
 

@@ -11,14 +11,20 @@
 #include "vpager.h"
 
 struct landing_pad;
+struct vpager_stack;
 
 /* fn(arg) under a pad: its result, or the error of the fault that ended it, with the record in *out if that is not NULL.  The
  * caller's signal mask is the one that faults in fn find, or out of interest. */
 int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out);
+/* The same for fn that runs on another stack: the pad is there for faults on that one, though it does not lie on it. */
+int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *arg, struct vpager_fault *out);
 
 /* The innermost pad that a fault with this context may land on, or NULL: one on the stack of the fault, above its stack
- * pointer, with its canary whole. */
+ * pointer, or one that was made for that stack, with its canary whole. */
 struct landing_pad *landing_find(const ucontext_t *uc);
-_Noreturn void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const ucontext_t *uc);
+/* alternate: as it was when the fault came. */
+_Noreturn void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const stack_t *alternate);
+/* Delivery disarms such an alternate stack, and the sigreturn that would arm it again never comes: sigaltstack(2). */
+void landing_rearm(const stack_t *alternate);
 
 #endif

@@ -16,6 +16,7 @@ enum outcome {
 	OUTCOME_RESOLVED, /* run the instruction again */
 	OUTCOME_WAIT,     /* sleep on *ticket, holding nothing, then start again from the address */
 	OUTCOME_FAILED,   /* ours, but cannot be satisfied: fault->error says why */
+	OUTCOME_ABORT,    /* ours, and the program wants to end here: fault says why */
 	OUTCOME_FOREIGN   /* not ours after all */
 };
 

@@ -17,6 +17,7 @@
  *              ARCH_MMAP_BY_POINTER where SYS_mmap takes the address of its six arguments,
  *              arch_sigset_t (word[]: 64 bits, 128 on mips) and struct arch_sigaction (handler, flags, mask, on most
  *              restorer), both as the kernel has them.
+ * call.h     a call on another stack: ../call.h says how.
  *
  * This is the only file that chooses by CPU. */
 #ifndef VPAGER_CORE_ARCH_H
@@ -27,34 +28,44 @@
 #include <stdint.h>
 #include <ucontext.h>
 #include "access.h"
+#include "call.h"
 
 #if defined(__x86_64__) && defined(__LP64__)
 #include "x86_64/decode.h"
 #include "x86_64/syscall.h"
+#include "x86_64/call.h"
 #elif defined(__i386__)
 #include "i386/decode.h"
 #include "i386/syscall.h"
+#include "i386/call.h"
 #elif defined(__AARCH64EL__) && defined(__LP64__)
 #include "aarch64/decode.h"
 #include "aarch64/syscall.h"
+#include "aarch64/call.h"
 #elif defined(__ARMEL__) && defined(__ARM_EABI__)
 #include "arm/decode.h"
 #include "arm/syscall.h"
+#include "arm/call.h"
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "riscv64/decode.h"
 #include "riscv64/syscall.h"
+#include "riscv64/call.h"
 #elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
 #include "ppc64le/decode.h"
 #include "ppc64le/syscall.h"
+#include "ppc64le/call.h"
 #elif defined(__s390x__)
 #include "s390x/decode.h"
 #include "s390x/syscall.h"
+#include "s390x/call.h"
 #elif defined(__MIPSEL__) && defined(_ABI64) && _MIPS_SIM == _ABI64
 #include "mips64el/decode.h"
 #include "mips64el/syscall.h"
+#include "mips64el/call.h"
 #elif defined(__loongarch_lp64)
 #include "loongarch64/decode.h"
 #include "loongarch64/syscall.h"
+#include "loongarch64/call.h"
 #else
 #include "generic/decode.h"
 #include "generic/syscall.h"
