@@ -23,11 +23,13 @@
 struct result {
 	enum bench_status status;
 	int error;
-	double value;
+	double values[BENCH_NUMBERS];
 	char what[128];
 };
 
-static int result_fd = -1; /* in the child */
+/* In the child. */
+static int result_fd = -1;
+static double also;
 
 uint64_t bench_now_ns(void)
 {
@@ -66,13 +68,19 @@ void bench_give_up(enum bench_status status, int error, const char *what)
 	send_result(&result);
 }
 
+void bench_also(double value)
+{
+	also = value;
+}
+
 static _Noreturn void child(const struct bench_case *bench_case, const struct bench_contender *contender, int fd)
 {
 	struct result result = {.status = BENCH_MEASURED};
 
 	result_fd = fd;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* an interrupted benchmark leaves nobody behind */
-	result.value = contender->run(bench_case, contender);
+	result.values[BENCH_MAIN] = contender->run(bench_case, contender);
+	result.values[BENCH_ALSO] = also;
 	send_result(&result);
 }
 
@@ -178,7 +186,9 @@ static bool run_round(const struct bench_case *bench_case, const char *label, st
 			line->out = true;
 			right = right && result.status != BENCH_WRONG;
 		} else if (round > 0) {
-			line->values[line->runs++] = result.value;
+			for (int number = 0; number < BENCH_NUMBERS; number++)
+				line->series[number].values[line->runs] = result.values[number];
+			line->runs++;
 		}
 	}
 	return right;
@@ -191,16 +201,34 @@ static int compare_values(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void summarize(struct bench_line *line)
+static void summarize(struct bench_series *series, unsigned n)
 {
-	unsigned n = line->runs;
+	qsort(series->values, n, sizeof(*series->values), compare_values);
+	series->min = series->values[0];
+	series->max = series->values[n - 1];
+	series->median = (series->values[(n - 1) / 2] + series->values[n / 2]) / 2;
+}
 
-	if (line->out)
-		return;
-	qsort(line->values, n, sizeof(*line->values), compare_values);
-	line->min = line->values[0];
-	line->max = line->values[n - 1];
-	line->median = (line->values[(n - 1) / 2] + line->values[n / 2]) / 2;
+static void summarize_line(struct bench_line *line)
+{
+	for (int number = 0; !line->out && number < BENCH_NUMBERS; number++)
+		summarize(&line->series[number], line->runs);
+}
+
+static void begin_line(struct bench_line *line, const struct bench_contender *contender, unsigned runs)
+{
+	line->contender = contender;
+	for (int number = 0; number < BENCH_NUMBERS; number++) {
+		line->series[number].values = calloc(runs, sizeof(double));
+		if (line->series[number].values == NULL)
+			abort();
+	}
+}
+
+static void end_line(struct bench_line *line)
+{
+	for (int number = 0; number < BENCH_NUMBERS; number++)
+		free(line->series[number].values);
 }
 
 static size_t contenders_of(const struct bench_case *bench_case, const char *only, struct bench_line *lines, unsigned runs)
@@ -210,12 +238,8 @@ static size_t contenders_of(const struct bench_case *bench_case, const char *onl
 	for (const struct bench_contender *it = bench_case->contenders; it->name != NULL; it++) {
 		if (only != NULL && strcmp(only, it->name) != 0)
 			continue;
-		if (lines != NULL) {
-			lines[n].contender = it;
-			lines[n].values = calloc(runs, sizeof(double));
-			if (lines[n].values == NULL)
-				abort();
-		}
+		if (lines != NULL)
+			begin_line(&lines[n], it, runs);
 		n++;
 	}
 	return n;
@@ -234,10 +258,10 @@ static bool run_rounds(const struct bench_case *bench_case, const char *label, c
 		right = run_round(bench_case, label, lines, n_lines, round, options->runs) && right;
 	progress(label, NULL, 0, 0);
 	for (size_t i = 0; i < n_lines; i++)
-		summarize(&lines[i]);
+		summarize_line(&lines[i]);
 	bench_report(bench_case, label, lines, n_lines, options);
 	for (size_t i = 0; i < n_lines; i++)
-		free(lines[i].values);
+		end_line(&lines[i]);
 	free(lines);
 	return right;
 }
