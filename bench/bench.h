@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a benchmark is made of.  A case is one question with one number as answer, or two; its contenders answer it in turn.
- * To add a case or a contender, add a line to a family's table (fault.c); to add a family, write a file like it
+ * To add a case or a contender, add a line to a family's table (fault.c, stack.c); to add a family, write a file like them
  * and name its table in main.c.  Every run of every contender is a process of its own, forked from one that has set up no
  * contender: handlers, mappings and threads of one never meet the next. */
 #ifndef VPAGER_BENCH_H
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #define BENCH_PROGRAM "vpager-bench"
+#define BENCH_RUNS 7
 
 enum bench_status {
 	BENCH_MEASURED,
@@ -43,7 +44,8 @@ struct bench_case {
 	const char *about; /* one line, without the size */
 	const char *unit;
 	const char *also_unit; /* of a second number that every run gives besides; NULL: there is none */
-	unsigned mib; /* how much memory the name stands for; another size is a parameter, and follows the name */
+	unsigned runs; /* measured rounds if nobody says otherwise; 0: BENCH_RUNS */
+	unsigned mib;  /* how much memory the name stands for; another size is a parameter, and follows the name */
 	/* In the parent, before the first and after the last round: what the contenders share.  0 or a negative errno value. */
 	int (*prepare)(const struct bench_case *bench_case, size_t bytes);
 	void (*finish)(void);
@@ -52,11 +54,10 @@ struct bench_case {
 };
 
 /* Each up to one without a name. */
-extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], syscall_cases[];
+extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], stack_cases[], syscall_cases[];
 
 struct bench_options {
-	unsigned runs;
-	unsigned mib;     /* 0: what each case says */
+	unsigned runs, mib; /* 0: what each case says */
 	bool json;
 	const char *only; /* one contender; NULL: all */
 };
@@ -83,6 +84,7 @@ struct bench_line {
 _Noreturn void bench_give_up(enum bench_status status, int error, const char *what);
 void bench_also(double value); /* in the child */
 uint64_t bench_now_ns(void);
+uint64_t bench_thread_ns(void); /* CPU time of the calling thread: stands still while others run.  A system call. */
 void bench_pin_thread(void); /* the calling thread to one CPU, the same in every run; if it cannot be, it is not */
 
 /* Runs all rounds of a case and reports it.  false: something went wrong that is no limit of this machine. */

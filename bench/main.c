@@ -11,11 +11,10 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
-#define DEFAULT_RUNS 7
 #define MAX_RUNS 10000
 #define MAX_CASES 128
 
-static const struct bench_case *const families[] = {fault_cases, bulk_cases, scan_cases, syscall_cases};
+static const struct bench_case *const families[] = {fault_cases, bulk_cases, scan_cases, stack_cases, syscall_cases};
 
 static const struct bench_case *cases[MAX_CASES];
 static size_t n_cases;
@@ -65,9 +64,9 @@ static void print_usage(FILE *to)
 	        "      --list       list the cases and end\n"
 	        "      --mib N      work on N MiB instead of what the case says\n"
 	        "      --only NAME  this contender alone\n"
-	        "      --runs N     N measured rounds after one to warm up (default %d)\n"
+	        "      --runs N     N measured rounds after one to warm up (default %d, or fewer where they are all alike)\n"
 	        "      --help       this text\n",
-	        DEFAULT_RUNS);
+	        BENCH_RUNS);
 }
 
 static _Noreturn void bad_usage(const char *what, const char *given)
@@ -155,7 +154,7 @@ static size_t choose_cases(char **names, size_t n_names, const char *only, const
 
 int main(int argc, char **argv)
 {
-	struct bench_options options = {.runs = DEFAULT_RUNS};
+	struct bench_options options = {0};
 	const struct bench_case **chosen;
 	bool right = true;
 	size_t n;

@@ -31,12 +31,22 @@ struct result {
 static int result_fd = -1;
 static double also;
 
-uint64_t bench_now_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_thread_ns(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* The last CPU that we may use: the first one has the interrupts on many machines. */
@@ -266,23 +276,34 @@ static bool run_rounds(const struct bench_case *bench_case, const char *label, c
 	return right;
 }
 
-bool bench_run_case(const struct bench_case *bench_case, const struct bench_options *options)
+static struct bench_options options_for(const struct bench_case *bench_case, const struct bench_options *given)
 {
-	unsigned mib = options->mib != 0 ? options->mib : bench_case->mib;
+	struct bench_options options = *given;
+
+	if (options.runs == 0)
+		options.runs = bench_case->runs != 0 ? bench_case->runs : BENCH_RUNS;
+	if (options.mib == 0)
+		options.mib = bench_case->mib;
+	return options;
+}
+
+bool bench_run_case(const struct bench_case *bench_case, const struct bench_options *given)
+{
+	struct bench_options options = options_for(bench_case, given);
 	char label[128];
 	bool right;
 	int error;
 
-	if (mib == bench_case->mib)
+	if (options.mib == bench_case->mib)
 		snprintf(label, sizeof(label), "%s", bench_case->name);
 	else
-		snprintf(label, sizeof(label), "%s/%uMiB", bench_case->name, mib);
-	error = bench_case->prepare(bench_case, (size_t)mib << 20);
+		snprintf(label, sizeof(label), "%s/%uMiB", bench_case->name, options.mib);
+	error = bench_case->prepare(bench_case, (size_t)options.mib << 20);
 	if (error != 0) {
 		fprintf(stderr, "%s: %s: cannot be prepared: %s\n", BENCH_PROGRAM, label, strerror(-error));
 		return false;
 	}
-	right = run_rounds(bench_case, label, options);
+	right = run_rounds(bench_case, label, &options);
 	bench_case->finish();
 	return right;
 }

@@ -11,7 +11,8 @@ bench=bench/vpager-bench
 
 # Every case is listed, by its name first.
 "$bench" --list >"$tmp/list" || fail "--list ended with $?"
-for case in fault-random fault-seq fault-2t prefault-random pages-64k scan-file syscall-overhead; do
+for case in fault-random fault-seq fault-2t prefault-random pages-64k scan-file stack-create stack-get stack-live stack-live-8m \
+	stack-grow stack-overflow stack-overflow-many syscall-overhead; do
 	grep -q "^$case " "$tmp/list" || fail "--list does not have $case"
 done
 
@@ -31,17 +32,17 @@ refused nobody --only nobody fault-seq
 refused 7x --runs 7x fault-seq
 refused no-such-option --no-such-option
 
-# Without python3: one object of the right shape a line.
+# Without python3: one object of the right shape a line, in one of the units that the case has.
 check_json_by_grep() {
 	number='[0-9][0-9]*\.[0-9]'
-	line='^{"case": "[a-z0-9/A-Z-]*", "contender": "[a-z0-9-]*", "value": '$number', "unit": "ns/page", "runs": 1, "min": '
+	line='^{"case": "[a-z0-9/A-Z-]*", "contender": "[a-z0-9-]*", "value": '$number', "unit": "\('$2'\)", "runs": 1, "min": '
 	line=$line$number', "max": '$number'}$'
 	[ -s "$1" ] || fail "no output"
 	! grep -v -e "$line" "$1" || fail "these lines are not what they should be"
 }
 
 check_json_by_python() {
-	python3 - "$1" <<'END' || fail "the JSON lines are not what they should be"
+	python3 - "$1" "$2" <<'END' || fail "the JSON lines are not what they should be"
 import json, sys
 
 types = {"case": str, "contender": str, "value": float, "unit": str, "runs": int, "min": float, "max": float}
@@ -50,44 +51,75 @@ assert lines, "no output"
 for line in lines:
     it = json.loads(line)
     assert {key: type(value) for key, value in it.items()} == types, line
-    assert it["runs"] == 1 and it["unit"] == "ns/page", line
-    assert 0 < it["min"] == it["value"] == it["max"], line  # there was one round
-assert len({(it["case"], it["contender"]) for it in map(json.loads, lines)}) == len(lines), "a line is there twice"
+    assert it["runs"] == 1 and it["unit"] in sys.argv[2].split("\\|"), line
+    assert it["min"] == it["value"] == it["max"], line  # there was one round
+    assert it["value"] > 0 or it["unit"] == "faults", line
+assert len({(it["case"], it["contender"], it["unit"]) for it in map(json.loads, lines)}) == len(lines), "a line is there twice"
 END
 }
 
-# Each contender has a line.  libsigsegv may be missing from the build, if that is said.
-for case in fault-random fault-2t; do
-	"$bench" --json --runs 1 --mib 8 $case >"$tmp/json" 2>"$tmp/err" || {
+# measure CASE MIB UNITS CONTENDER...: each contender has a line in each unit; UNITS: as a basic regular expression.
+measure() {
+	case=$1
+	mib=$2
+	units=$3
+	shift 3
+	"$bench" --json --runs 1 --mib "$mib" "$case" >"$tmp/json" 2>"$tmp/err" || {
 		status=$?
 		cat "$tmp/err"
 		fail "$case: exit status $status"
 	}
-	check_json_by_grep "$tmp/json"
-	! command -v python3 >"$tmp/python" || check_json_by_python "$tmp/json"
-	for contender in vpager vpager-mprotect kernel-file kernel-anon; do
-		grep -q "\"case\": \"$case/8MiB\", \"contender\": \"$contender\"" "$tmp/json" || fail "$case: no line for $contender"
+	check_json_by_grep "$tmp/json" "$units"
+	! command -v python3 >"$tmp/python" || check_json_by_python "$tmp/json" "$units"
+	n_units=$(echo "$units" | tr '|' '\n' | wc -l)
+	for contender; do
+		[ "$(grep -c "\"case\": \"$case\(/${mib}MiB\)*\", \"contender\": \"$contender\"" "$tmp/json")" -eq "$n_units" ] ||
+			fail "$case: not a line in each unit for $contender"
 	done
-	grep -q '"libsigsegv"' "$tmp/json" || grep -q 'libsigsegv skipped: ' "$tmp/err" ||
-		fail "$case: neither a line for libsigsegv nor a word why not"
-done
+}
 
-# The same for the cases without libsigsegv.  An engine that is not here is named as that.
-for these in "prefault-random vpager vpager-mprotect kernel-file" "pages-64k vpager vpager-mprotect vpager-file kernel-pread" \
-	"scan-file vpager vpager-mprotect kernel-mmap kernel-read"; do
-	case=${these%% *}
-	"$bench" --json --runs 1 --mib 8 "$case" >"$tmp/json" 2>"$tmp/err" || {
-		status=$?
-		cat "$tmp/err"
-		fail "$case: exit status $status"
-	}
-	check_json_by_grep "$tmp/json"
-	for contender in ${these#* }; do
-		grep -q "\"case\": \"$case/8MiB\", \"contender\": \"$contender\"" "$tmp/json" || fail "$case: no line for $contender"
-	done
+# perhaps LIBRARY CONTENDER: it may be missing from the build, if that is said.
+perhaps() {
+	grep -q "\"$2\"" "$tmp/json" || grep -q "$2 skipped: .*without $1" "$tmp/err" ||
+		fail "$case: neither a line for $2 nor a word why not"
+}
+
+# An engine that is not here is named as that.
+engine_or_word() {
 	grep -q '"vpager-uffd"' "$tmp/json" || grep -q 'vpager-uffd skipped: ' "$tmp/err" ||
 		fail "$case: neither a line for vpager-uffd nor a word why not"
+}
+
+for case in fault-random fault-2t; do
+	measure $case 8 ns/page vpager vpager-mprotect kernel-file kernel-anon
+	perhaps libsigsegv libsigsegv
 done
+for case in stack-create stack-get; do
+	measure $case 1 ns/stack vpager ucontext mmap-mprotect
+	perhaps Boost.Context boost
+	perhaps Boost.Context boost-protected
+done
+for case in stack-live stack-live-8m; do
+	measure $case 8 'bytes/stack\|mappings' vpager vpager-lazy vpager-hibernate ucontext mmap-mprotect
+	perhaps Boost.Context boost
+done
+measure stack-grow 2 'ns/page\|faults' vpager vpager-lazy kernel-lazy mmap-mprotect
+perhaps Boost.Context boost
+grep -q '"kernel-lazy", "value": 0.0, "unit": "faults"' "$tmp/json" || fail "the kernel needs signals to grow a stack"
+sed -n 's/.*"vpager", "value": \([0-9]*\)\.[0-9], "unit": "faults".*/\1/p' "$tmp/json" >"$tmp/faults"
+[ "$(cat "$tmp/faults")" -ge 1 ] || fail "a stack grew without a fault"
+[ "$(cat "$tmp/faults")" -le 14 ] || fail "a stack grew by $(cat "$tmp/faults") faults"
+for case in stack-overflow stack-overflow-many; do
+	measure $case 1 ns/overflow vpager mmap-mprotect
+	perhaps libsigsegv libsigsegv
+done
+
+measure prefault-random 8 ns/page vpager vpager-mprotect kernel-file
+engine_or_word
+measure pages-64k 8 ns/page vpager vpager-mprotect vpager-file kernel-pread
+engine_or_word
+measure scan-file 8 ns/page vpager vpager-mprotect kernel-mmap kernel-read
+engine_or_word
 
 "$bench" --json --runs 1 syscall-overhead >"$tmp/json" 2>"$tmp/err" || fail "syscall-overhead: exit status $?: $(cat "$tmp/err")"
 grep -q '"libc", .*"ns/call"' "$tmp/json" || fail "syscall-overhead: no line for libc"
