@@ -23,6 +23,7 @@ static const struct part {
     {"at random", part_at_random},
     {"read error", part_read_error},
     {"editing", part_editing},
+    {"recursion", part_recursion},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 

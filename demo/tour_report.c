@@ -188,31 +188,58 @@ static void head(const char *label)
 	printf("  %s%-24s%s", on(STYLE_FAINT), label, off());
 }
 
+static void cell(bool known, uint64_t value)
+{
+	if (known)
+		printf("  %10" PRIu64, value);
+	else
+		printf("  %10s", "-");
+}
+
+/* A counter of the regions. */
 static void row(const char *label, const struct result *results, size_t n, size_t counter)
 {
 	head(label);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t value;
 
-		if (!results[i].counted) {
-			printf("  %10s", "-");
-			continue;
-		}
 		memcpy(&value, (const char *)&results[i].stats + counter, sizeof value);
-		printf("  %10" PRIu64, value);
+		cell(results[i].counted, value);
 	}
 	putchar('\n');
 }
 
-static void row_kib(const char *label, const struct result *results, size_t n, size_t member)
+/* Of a region, and of a stack, every fault. */
+static void row_of_faults(const struct result *results, size_t n)
 {
-	head(label);
-	for (size_t i = 0; i < n; i++) {
-		size_t bytes;
+	head("faults");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].counted || results[i].recursed,
+		     results[i].recursed ? results[i].growths + results[i].overflows : results[i].stats.faults);
+	putchar('\n');
+}
 
-		memcpy(&bytes, (const char *)&results[i] + member, sizeof bytes);
-		printf("  %10zu", bytes >> 10);
-	}
+static void rows_of_bytes(const struct result *results, size_t n)
+{
+	head("most in memory, KiB");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].counted, results[i].most_resident_bytes >> 10);
+	putchar('\n');
+	head("limit, KiB");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].counted || results[i].recursed, results[i].limit_bytes >> 10);
+	putchar('\n');
+}
+
+static void rows_of_stacks(const struct result *results, size_t n)
+{
+	head("overflows");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].recursed, results[i].overflows);
+	putchar('\n');
+	head("high water, KiB");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].recursed, results[i].stack_bytes >> 10);
 	putchar('\n');
 }
 
@@ -227,7 +254,7 @@ static bool occurred(const struct result *results, size_t n, int reason)
 
 static void rows_of_faults(const struct result *results, size_t n)
 {
-	row("faults", results, n, offsetof(struct vpager_region_stats, faults));
+	row_of_faults(results, n);
 	for (int reason = 0; reason < VPAGER_FAULT_REASONS; reason++) {
 		char label[40];
 
@@ -261,8 +288,8 @@ void report_numbers(const struct result *results, size_t n)
 	rows_of_faults(results, n);
 	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
 		row(counters[i].label, results, n, counters[i].counter);
-	row_kib("most in memory, KiB", results, n, offsetof(struct result, most_resident_bytes));
-	row_kib("limit, KiB", results, n, offsetof(struct result, limit_bytes));
+	rows_of_stacks(results, n);
+	rows_of_bytes(results, n);
 	head("seconds");
 	for (size_t i = 0; i < n; i++)
 		printf("  %10.3f", results[i].seconds);

@@ -17,7 +17,11 @@ struct result {
 	uint64_t compared_bytes; /* and found equal */
 	bool counted;            /* the part had a region, and the rest says how it went there */
 	struct vpager_region_stats stats;
-	size_t most_resident_bytes, limit_bytes;
+	size_t most_resident_bytes;
+	bool recursed; /* the part had a stack, and the rest says how it went there */
+	uint64_t levels, growths, overflows;
+	size_t stack_bytes;
+	size_t limit_bytes; /* of the region or the stack */
 };
 
 /* Both set the result's line.  The values are for `return finished(...)`: true, and false. */

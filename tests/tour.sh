@@ -37,7 +37,7 @@ says() {
 	fi
 }
 
-all_equal='^Everything was compared and is equal: 4 parts, .*\.$'
+all_equal='^Everything was compared and is equal: 5 parts, .*\.$'
 escape=$(printf '\033')
 return=$(printf '\r')
 
@@ -52,7 +52,7 @@ tour "$file"
 ends 0 "a small file"
 [ ! -s "$tmp/err" ] || fail "words on standard error: $(cat "$tmp/err")"
 ! grep -q -e "$escape" -e "$return" "$tmp/out" || fail "escape sequences or a bar in a file"
-[ "$(grep -c '^  ok    ' "$tmp/out")" -eq 4 ] || fail "not four parts that are ok"
+[ "$(grep -c '^  ok    ' "$tmp/out")" -eq 5 ] || fail "not five parts that are ok"
 says out "^  file   $file\$" "a small file"
 tail -n 1 "$tmp/out" | grep -q "$all_equal" || fail "the last line is not the verdict"
 
@@ -62,7 +62,10 @@ limit=$(sed -n 's/^  limit .*: \([0-9]*\) pages, .*/\1/p' "$tmp/out")
 [ "$pages" -eq $(((300 * 4096 + 123 + page - 1) / page)) ] || fail "$pages pages of $page bytes are not the file"
 [ "$limit" -eq $((pages / 8 > 8 ? pages / 8 : 8)) ] || fail "a limit of $limit pages for $pages"
 
-awk -v pages="$pages" -v page="$page" -v limit="$limit" '
+stacks=yes
+! grep -q '^  ok    recursion  *not shown: ' "$tmp/out" || stacks=no # not on this CPU
+
+awk -v pages="$pages" -v page="$page" -v limit="$limit" -v stacks=$stacks '
 	function check(good, what) {
 		if (good)
 			return
@@ -76,16 +79,17 @@ awk -v pages="$pages" -v page="$page" -v limit="$limit" '
 		}
 		return n[label, i]
 	}
-	NF > 4 && $(NF - 3) ~ /^[0-9.]+$/ && $(NF - 2) ~ /^[0-9.]+$/ && $(NF - 1) ~ /^[0-9.]+$/ && $NF ~ /^[0-9.]+$/ {
+	# A row of the table: its last five words are numbers, or "-" where a part has no such number.
+	NF > 5 && (" " $(NF - 4) " " $(NF - 3) " " $(NF - 2) " " $(NF - 1) " " $NF) ~ /^( [0-9.]+| -)+$/ {
 		label = $1
-		for (f = 2; f <= NF - 4; f++)
+		for (f = 2; f <= NF - 5; f++)
 			label = label " " $f
 		row[label] = 1
-		for (f = 1; f <= 4; f++)
-			n[label, f] = $(NF - 4 + f)
+		for (f = 1; f <= 5; f++)
+			n[label, f] = $(NF - 5 + f)
 		if (/^    [^ ]/)
-			for (f = 1; f <= 4; f++)
-				reasons[f] += $(NF - 4 + f)
+			for (f = 1; f <= 5; f++)
+				reasons[f] += $(NF - 5 + f)
 	}
 	END {
 		edited = int((pages + 3) / 4)
@@ -103,6 +107,17 @@ awk -v pages="$pages" -v page="$page" -v limit="$limit" '
 			check(get("most in memory, KiB") <= get("limit, KiB"), "more in memory than the limit")
 			check(get("limit, KiB") == limit * page / 1024, "limit")
 			check(get("seconds") > 0 || i == 3, "no time at all")
+		}
+		i = 5
+		if (stacks == "yes") {
+			held = pages * page < 6 * 1048576 ? pages * page : 6 * 1048576
+			check(get("fills") == "-" && get("most in memory, KiB") == "-", "a region where there is none")
+			check(get("overflows") == 1, "not the one overflow")
+			check(get("faults") > 1 && get("faults") < 32, "a stack grows in few faults")
+			check(get("limit, KiB") >= 8192, "limit")
+			check(get("high water, KiB") * 1024 > held - page, "less stack than there was in it")
+			check(get("high water, KiB") <= get("limit, KiB"), "above the limit")
+			check(n["overflows", 1] == "-" && n["high water, KiB", 1] == "-", "a stack where there is none")
 		}
 		i = 1
 		check(pages < 100 || get("fills") < pages / 4, "nothing was read ahead")
@@ -274,6 +289,36 @@ sabotage "an error without a record" <<'END'
 #define vpager_try(fn, arg, out) vpager_try(fn, arg, NULL)
 END
 says out '^  FAIL  read error ' "an error without a record"
+
+if [ "$stacks" = yes ]; then
+sabotage "an overflow that nobody hears of" <<'END'
+#include <errno.h>
+#include <vpager.h>
+static inline int silent_call(struct vpager_stack *stack, void (*fn)(void *), void *arg, struct vpager_fault *out)
+{
+	int err = vpager_stack_call(stack, fn, arg, out);
+
+	return err == -EOVERFLOW ? 0 : err;
+}
+#define vpager_stack_call silent_call
+END
+says out '^  FAIL  recursion .*without end' "an overflow that nobody hears of"
+
+sabotage "a frame that changes" <<'END'
+#include <unistd.h>
+static inline ssize_t changing_pread(int fd, void *buf, size_t len, off_t at)
+{
+	static int reads; /* of the first piece: by one recursion, by the loop, ... */
+	ssize_t n = pread(fd, buf, len, at);
+
+	if (len == 1024 && at == 0 && reads++ == 0)
+		((unsigned char *)buf)[1000] ^= 1;
+	return n;
+}
+#define pread changing_pread
+END
+says out '^  FAIL  recursion  *the recursion finds 0x.* and a loop 0x' "a frame that changes"
+fi
 
 # ---- nothing is left behind ----
 
