@@ -129,15 +129,22 @@ static void finish(void)
 }
 
 static const struct bench_contender contenders[] = {
-    {"libc", run_libc, 0, true},
-    {"no-region", run_no_region, 0, false},
-    {"foreign-buffer", run_foreign, 0, false},
-    {"managed-buffer", run_managed, 0, false},
-    {NULL, NULL, 0, false},
+	{"libc", run_libc, 0, true},
+	{"no-region", run_no_region, 0, false},
+	{"foreign-buffer", run_foreign, 0, false},
+	{"managed-buffer", run_managed, 0, false},
+	{NULL, NULL, 0, false},
 };
 
 const struct bench_case syscall_cases[] = {
-    {"syscall-overhead", "one read(2) that fails at once, with libvpager-syscalls in front", "ns/call", 1, prepare, finish,
-     contenders, NULL},
-    {NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL},
+	{
+		.name = "syscall-overhead",
+		.about = "one read(2) that fails at once, with libvpager-syscalls in front",
+		.unit = "ns/call",
+		.mib = 1,
+		.prepare = prepare,
+		.finish = finish,
+		.contenders = contenders,
+	},
+	{.name = NULL},
 };
