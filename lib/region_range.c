@@ -42,8 +42,15 @@ int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *
 
 /* ---- bringing in ---- */
 
-/* Until the page can be read, or written to; *seen: its word then. */
-static int bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+/* The page, whose word is `seen`, can be accessed so. */
+static bool ready(const struct vpager_region *region, size_t page, uint32_t seen, bool write)
+{
+	enum page_state state = page_state(region_now(region, page, seen));
+
+	return state == PAGE_WRITABLE || (!write && state == PAGE_READABLE);
+}
+
+int range_bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
 {
 	struct vpager_fault access = {
 	    .size = sizeof access,
@@ -63,7 +70,7 @@ static int bring(struct vpager_region *region, size_t page, bool write, const ar
 
 	for (;;) {
 		*seen = page_load(&region->table.word[page]);
-		if (page_state(*seen) == PAGE_WRITABLE || (!write && page_state(*seen) == PAGE_READABLE))
+		if (ready(region, page, *seen, write))
 			return 0;
 		outcome = region_attempt(region, page, &attempt);
 		if (outcome == OUTCOME_FAILED)
@@ -110,7 +117,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 		return -ENOMEM;
 	signals_close(&open);
 	for (size_t i = 0; i < n && !err; i++)
-		err = bring(region, page[i], false, &open, &seen);
+		err = range_bring(region, page[i], false, &open, &seen);
 	signals_restore(&open);
 	return err;
 }
@@ -142,12 +149,27 @@ static int count_pinned(struct vpager_region *region)
 	return -ENOMEM;
 }
 
-static int pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
+/* One pin more on a page as `seen`, if it is still accessible: inside the gate, behind which a snapshot may have been taken. */
+static bool pin_ready(struct vpager_region *region, size_t page, bool write, uint32_t *seen)
+{
+	bool pinned = false;
+
+	if (!gate_enter(&region->gate)) {
+		gate_await(&region->gate);
+		return false;
+	}
+	if (ready(region, page, *seen, write))
+		pinned = page_pin(&region->table.word[page], seen);
+	gate_leave(&region->gate);
+	return pinned;
+}
+
+int range_pin(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
 {
 	for (;;) {
 		uint32_t seen;
 		bool first;
-		int err = bring(region, page, write, open, &seen);
+		int err = range_bring(region, page, write, open, &seen);
 
 		if (err)
 			return err;
@@ -156,14 +178,14 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 		first = page_pins(seen) == 0;
 		if (first)
 			err = count_pinned(region);
-		if (err || page_pin(&region->table.word[page], &seen))
+		if (err || pin_ready(region, page, write, &seen))
 			return err;
 		if (first)
 			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
 	}
 }
 
-static int unpin_pages(struct vpager_region *region, struct range range)
+int range_unpin(struct vpager_region *region, struct range range)
 {
 	int err = 0;
 
@@ -191,13 +213,13 @@ VPAGER_EXPORT int vpager_region_pin(struct vpager_region *region, size_t off, si
 		return -ENOMEM; /* before anything is brought in for it */
 	signals_close(&open);
 	for (page = range.first; page < range.end; page++) {
-		err = pin_page(region, page, for_write, &open);
+		err = range_pin(region, page, for_write, &open);
 		if (err)
 			break;
 	}
 	signals_restore(&open);
 	if (err)
-		(void)unpin_pages(region, (struct range){range.first, page}); /* each was pinned above */
+		(void)range_unpin(region, (struct range){range.first, page}); /* each was pinned above */
 	return err;
 }
 
@@ -206,7 +228,7 @@ VPAGER_EXPORT int vpager_region_unpin(struct vpager_region *region, size_t off, 
 	struct range range;
 	int err = range_check(region, off, len, &range);
 
-	return err ? err : unpin_pages(region, range);
+	return err ? err : range_unpin(region, range);
 }
 
 /* ---- to the store, and out of memory ---- */

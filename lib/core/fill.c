@@ -33,8 +33,7 @@ static void settle_absent(struct vpager_region *region, size_t page, size_t n)
 		page_settle(&region->table, page + i, PAGE_ABSENT, 0, 0);
 }
 
-/* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
-static struct vpager_store *source_of(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset)
+struct vpager_store *fill_source(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset)
 {
 	uint64_t at = (uint64_t)page << region->page_shift;
 
@@ -56,7 +55,7 @@ static int read_run(const struct request *request, bool borrow, struct incoming 
 	size_t at = page << region->page_shift, len = n << region->page_shift;
 	size_t end = seen & PAGE_SWAPPED ? region->length : region->stored_bytes; /* of what was ever asked to be kept there */
 	uint64_t offset;
-	struct vpager_store *source = source_of(region, page, seen, &offset);
+	struct vpager_store *source = fill_source(region, page, seen, &offset);
 	const void *bytes;
 	unsigned char *to;
 	int err;
@@ -98,6 +97,8 @@ static int show(struct vpager_region *region, size_t page, size_t n, enum page_s
 		*ticket = gate;
 		return CLOSED;
 	}
+	if (as == PAGE_WRITABLE && cow_pending(region, page))
+		as = PAGE_READABLE; /* the write comes back, when there are bytes to be kept */
 	err = region->engine->publish(region, page, n, page_prot(word, as), in);
 	if (!err)
 		count(&region->counters.fill_pages, n); /* before: who sees the page finds it counted */
@@ -285,7 +286,7 @@ enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t see
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	request.n = fill_claim_ahead(region, page, like, ahead.window);
 	readahead_advance(&ahead, page, request.n);
-	source = source_of(region, page, like, &offset);
+	source = fill_source(region, page, like, &offset);
 	if (source && source->ops.read_in == VPAGER_CALL_WORKER)
 		return hand_over(&request, attempt);
 	switch (fill_run(&request, VPAGER_CALL_HANDLER, &attempt->ticket, &error)) {

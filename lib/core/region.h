@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "index.h"
 #include "page.h"
+#include "snapshot.h"
 #include "store.h"
 
 enum region_life {
@@ -28,8 +29,9 @@ extern struct residency residency_total; /* of all regions */
 
 struct region_counters {
 	_Atomic(uint64_t) faults, fills, fill_pages, writebacks, evictions, soft_faults, fill_errors, retries;
+	_Atomic(uint64_t) cow_copies, cow_pages;
 	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
-	_Atomic(size_t) dirty_pages, swapped_pages;
+	_Atomic(size_t) dirty_pages, swapped_pages, snapshot_pages;
 };
 
 /* One sequential run of faults: where it is expected next, and how many pages it gets then. */
@@ -67,6 +69,7 @@ struct vpager_region {
 	struct page_table table;
 	struct residency residency;
 	struct gate gate;
+	struct cow *_Atomic cow; /* made by the first snapshot */
 	_Atomic(uint32_t) life;
 	_Atomic(size_t) hand;           /* the evictor's place */
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
@@ -98,6 +101,15 @@ static inline void count(_Atomic(uint64_t) *counter, uint64_t n)
 static inline uintptr_t region_page_address(const struct vpager_region *region, size_t page)
 {
 	return region->object.base + (page << region->page_shift);
+}
+
+/* What the word of a page says, as it is true since the last snapshot was taken.  For whoever decides by what is visible; the plain
+ * word is for compare-and-swap only. */
+static inline uint32_t region_now(const struct vpager_region *region, size_t page, uint32_t word)
+{
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+
+	return cow ? cow_now(cow, page, word) : word;
 }
 
 /* Dirty bytes of the page never go to the store. */
@@ -132,12 +144,14 @@ enum filled {
 	FILL_FAILED        /* absent, with the error in the page's word; *error too */
 };
 struct request;
+/* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
+struct vpager_store *fill_source(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset);
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error);
 /* Claims absent pages after `page`, which the caller has claimed when its word was `like`, as far as one read can bring them in
  * together; how many with it. */
 size_t fill_claim_ahead(struct vpager_region *region, size_t page, uint32_t like, size_t most);
 void fill_release(const struct request *request); /* its pages are absent again */
-/* The owner settles a page that is shown as `to` from now on; before: its word before the claim. */
+/* The owner settles a page that is shown as `to` from now on, inside the gate; before: its word before the claim. */
 void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
 
 /* The prot that a settled page in this state has. */
@@ -169,6 +183,7 @@ void vma_change(struct vpager_region *region, size_t page, size_t n, int from_pr
 size_t vma_relieve(struct vpager_region *first, size_t n);
 void vma_begin(struct vpager_region *region); /* a new region is mapped */
 void vma_end(struct vpager_region *region);
+void vma_hidden(struct vpager_region *region); /* all of it is one mapping again */
 extern _Atomic(size_t) vma_used;
 extern size_t vma_limit;
 

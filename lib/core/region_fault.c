@@ -36,7 +36,7 @@ static enum outcome fail(struct attempt *attempt, int error)
 	return OUTCOME_FAILED;
 }
 
-/* The state in which a page is shown for this access. */
+/* The state in which a hidden page is shown for this access. */
 static enum page_state shown_as(const struct vpager_region *region, uint32_t word, enum vpager_access access)
 {
 	if (access == VPAGER_ACCESS_WRITE)
@@ -49,6 +49,7 @@ static enum page_state shown_as(const struct vpager_region *region, uint32_t wor
 
 void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)
 {
+	cow_shown(region, page, before, to);
 	if (to == PAGE_WRITABLE) {
 		if (!(before & PAGE_DIRTY))
 			atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
@@ -77,7 +78,8 @@ static enum outcome ask_on_write(struct vpager_region *region, uint32_t word, st
  * takes mappings away without asking us, and applying the engine again is the cure. */
 static enum outcome show(struct vpager_region *region, size_t page, uint32_t seen, enum page_state to, struct attempt *attempt)
 {
-	uint32_t before = seen;
+	bool write = attempt->fault->access == VPAGER_ACCESS_WRITE || attempt->unsure;
+	uint32_t before;
 	int err;
 
 	if (to == PAGE_WRITABLE && page_state(seen) != PAGE_WRITABLE) {
@@ -95,6 +97,11 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		gate_leave(&region->gate);
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	}
+	before = region_now(region, page, seen);
+	if (to == PAGE_WRITABLE && !write && cow_pending(region, page))
+		to = PAGE_READABLE; /* a copy only for a write */
+	if (to == PAGE_WRITABLE)
+		cow_preserve(region, page, before);
 	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), page_prot(before, to));
 	if (err)
 		page_settle(&region->table, page, page_state(before), 0, 0);
@@ -127,7 +134,7 @@ enum outcome region_attempt(struct vpager_region *region, size_t page, struct at
 {
 	page_word *word = &region->table.word[page];
 	enum vpager_access access = attempt->fault->access;
-	uint32_t seen = page_load(word);
+	uint32_t seen = page_load(word), now = region_now(region, page, seen);
 
 	if (page_claimed(seen)) {
 		count(&region->counters.retries, 1);
@@ -135,9 +142,9 @@ enum outcome region_attempt(struct vpager_region *region, size_t page, struct at
 	}
 	if (attempt->waited && (seen & PAGE_FAILED))
 		return fail(attempt, -(int)(seen >> PAGE_PIN_SHIFT));
-	if (!allowed(region, seen, attempt))
+	if (!allowed(region, now, attempt))
 		return fail(attempt, -EACCES);
-	switch (page_state(seen)) {
+	switch (page_state(now)) {
 	case PAGE_ABSENT:
 		return fill_absent(region, page, seen, attempt);
 	case PAGE_HIDDEN:
@@ -240,7 +247,7 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		fault->error = -ESTALE;
 		return OUTCOME_FAILED;
 	}
-	word = page_load(&region->table.word[page]);
+	word = region_now(region, page, page_load(&region->table.word[page]));
 	see_fetch(region, fault, word);
 	if (waited)
 		thread_self.repeats = 0; /* something changed while it slept */
