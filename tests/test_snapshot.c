@@ -83,6 +83,12 @@ START_TEST(what_only_a_newer_one_kept_is_handed_down)
 	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 2 * page_size());
 	ck_assert_uint_eq(stats_of(region).cow_pages, 2);
 	sure_first(older, kind_of(_i));
+	newer = take_with(region, arm_of(_i));
+	base[2] = 0xa4; /* the older one has its own */
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 3 * page_size());
+	vpager_snapshot_free(newer);
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 2 * page_size());
+	sure_first(older, kind_of(_i));
 	vpager_snapshot_free(older);
 	OK(vpager_region_destroy(region, 0));
 }
