@@ -8,8 +8,19 @@
 
 #define SWING_LEAST ((size_t)32 << 20) /* resident bytes; below, a pass takes less than a millisecond or two */
 
-/* It can be written to, and is to be armed: not where the kernel may be writing. */
-static bool open_now(const struct vpager_region *region, size_t page, int *prot)
+static _Atomic(uint32_t) *shown_of(const struct vpager_region *region, size_t page)
+{
+	return &atomic_load_explicit(&region->cow, memory_order_relaxed)->marks[page].shown;
+}
+
+static uint32_t generation_of(const struct vpager_region *region)
+{
+	return atomic_load_explicit(&atomic_load_explicit(&region->cow, memory_order_relaxed)->generation, memory_order_relaxed);
+}
+
+/* It can be written to, and is to be armed.  Where the kernel may be writing it is carried over, open, into the generation that
+ * is about to begin; it may be unpinned at any moment, so that is decided here and once. */
+static bool to_arm(const struct vpager_region *region, size_t page, struct arming *arming, int *prot)
 {
 	uint32_t word = page_load(&region->table.word[page]);
 	bool open;
@@ -18,8 +29,27 @@ static bool open_now(const struct vpager_region *region, size_t page, int *prot)
 		open = word & PAGE_OPEN; /* its write-back began while it was pinned */
 	else
 		open = page_state(region_now(region, page, word)) == PAGE_WRITABLE;
+	if (open && page_pins(word)) {
+		atomic_store_explicit(shown_of(region, page), generation_of(region) + 1, memory_order_relaxed); /* behind the gate */
+		arming->carried = true;
+		return false;
+	}
 	*prot = page_prot(word, PAGE_WRITABLE);
-	return open && !page_pins(word);
+	return open;
+}
+
+/* Or one in which nothing is open. */
+void arm_undo(struct vpager_region *region, struct arming *arming)
+{
+	uint32_t generation = generation_of(region);
+
+	if (!arming->carried)
+		return;
+	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages;
+	     page = page_table_next(&region->table, page + 1))
+		if (atomic_load_explicit(shown_of(region, page), memory_order_relaxed) > generation)
+			atomic_store_explicit(shown_of(region, page), generation, memory_order_relaxed);
+	arming->carried = false;
 }
 
 static int protect_run(struct vpager_region *region, size_t page, size_t n, int prot)
@@ -46,26 +76,26 @@ static int run_add(struct vpager_region *region, struct run *run, size_t page, i
 	return err;
 }
 
-static int arm_opened(struct vpager_region *region, const struct cow *cow)
+static int arm_opened(struct vpager_region *region, const struct cow *cow, struct arming *arming)
 {
 	size_t n = atomic_load_explicit(&cow->opened_n, memory_order_relaxed); /* behind the gate's drain */
 	struct run run = {0};
 	int err = 0, prot;
 
 	for (size_t i = 0; i < n && !err; i++)
-		if (open_now(region, cow->opened[i], &prot))
+		if (to_arm(region, cow->opened[i], arming, &prot))
 			err = run_add(region, &run, cow->opened[i], prot);
 	return err ? err : protect_run(region, run.page, run.n, run.prot);
 }
 
-static int arm_pass(struct vpager_region *region)
+static int arm_pass(struct vpager_region *region, struct arming *arming)
 {
 	struct run run = {0};
 	int err = 0, prot;
 
 	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages && !err;
 	     page = page_table_next(&region->table, page + 1))
-		if (open_now(region, page, &prot))
+		if (to_arm(region, page, arming, &prot))
 			err = run_add(region, &run, page, prot);
 	return err ? err : protect_run(region, run.page, run.n, run.prot);
 }
@@ -104,16 +134,18 @@ int arm_region(struct vpager_region *region, struct arming *arming)
 	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
 	int err;
 
-	arming->hidden = false;
+	arming->hidden = arming->carried = false;
 	if (arming->how == VPAGER_ARM_SWING && arming->swing && !pinned(region)) {
 		arming->hidden = swing_away(region, arming->swing) == 0;
 		if (arming->hidden)
 			return 0;
 	}
 	if (arming->how == VPAGER_ARM_OPENED && knows_opened(cow))
-		err = arm_opened(region, cow);
+		err = arm_opened(region, cow, arming);
 	else
-		err = arm_pass(region);
+		err = arm_pass(region, arming);
+	if (err)
+		arm_undo(region, arming);
 	if (err == -ENOMEM && region->engine->splits && !pinned(region)) {
 		err = arm_all(region);
 		arming->hidden = err == 0;

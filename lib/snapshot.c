@@ -141,39 +141,17 @@ static int prepare(struct taking *taking, const struct vpager_snapshot_options *
 	return 0;
 }
 
-/* Pinned pages that can be written to stay open across the generations: the kernel may be writing there. */
-static bool stays_open(const struct vpager_region *region, size_t page)
-{
-	uint32_t word = page_load(&region->table.word[page]);
-
-	if (page_pins(word) == 0)
-		return false;
-	return page_state(word) == PAGE_WRITING ? (word & PAGE_OPEN) != 0
-	                                        : page_state(region_now(region, page, word)) == PAGE_WRITABLE;
-}
-
-static void carry_over(struct vpager_region *region, uint32_t generation)
-{
-	struct cow *cow = region->cow;
-
-	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages;
-	     page = page_table_next(&region->table, page + 1))
-		if (stays_open(region, page))
-			atomic_store_explicit(&cow->marks[page].shown, generation, memory_order_relaxed); /* behind the gate */
-}
-
-/* Their bytes as they are now, after all else is armed.  Whoever has claimed one does not preserve it: the gate is closed. */
+/* Pages that were carried over open: their bytes as they are now, after all else is armed.  Whoever has claimed one does not
+ * preserve it: the gate is closed. */
 static void preserve_open(struct vpager_region *region, uint32_t generation)
 {
 	struct cow *cow = region->cow;
 
 	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages;
 	     page = page_table_next(&region->table, page + 1)) {
-		uint32_t word = page_load(&region->table.word[page]);
-
-		if (page_pins(word) == 0 || atomic_load_explicit(&cow->marks[page].shown, memory_order_relaxed) != generation)
+		if (atomic_load_explicit(&cow->marks[page].shown, memory_order_relaxed) != generation)
 			continue;
-		cow_preserve(region, page, word);
+		cow_preserve(region, page, page_load(&region->table.word[page]));
 		cow_shown(region, page, PAGE_HIDDEN, PAGE_WRITABLE);
 	}
 }
@@ -184,10 +162,7 @@ static void begin(struct taking *taking)
 	struct vpager_region *region = taking->region;
 	struct cow *cow = region->cow;
 	uint32_t generation = atomic_load_explicit(&cow->generation, memory_order_relaxed) + 1;
-	bool open = atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0;
 
-	if (open)
-		carry_over(region, generation);
 	atomic_store_explicit(&cow->opened_n, 0, memory_order_relaxed); /* all relaxed: the gate's opening publishes them */
 	if (taking->arming.hidden)
 		atomic_store_explicit(&cow->hidden, generation, memory_order_relaxed);
@@ -196,7 +171,7 @@ static void begin(struct taking *taking)
 	taking->snapshot->core.older = cow->newest;
 	cow->newest = &taking->snapshot->core;
 	atomic_fetch_add_explicit(&snapshots_of(region)->living, 1, memory_order_relaxed);
-	if (open)
+	if (taking->arming.carried)
 		preserve_open(region, generation);
 }
 
@@ -211,8 +186,12 @@ static int cut(struct taking *taking, size_t n)
 		gate_close(&taking[i].region->gate);
 	for (size_t i = 0; i < n && !err; i++)
 		err = arm_region(taking[i].region, &taking[i].arming);
-	for (size_t i = 0; i < n && !err; i++)
-		begin(&taking[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (err)
+			arm_undo(taking[i].region, &taking[i].arming);
+		else
+			begin(&taking[i]);
+	}
 	for (size_t i = 0; i < n; i++) {
 		gate_open(&taking[i].region->gate);
 		region_settled(taking[i].region); /* the evictor could do nothing meanwhile */

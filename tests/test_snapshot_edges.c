@@ -146,7 +146,8 @@ static void pin_and_write(int nr, void *arg)
 			ck_abort_msg("pin");
 		if (read(zero, at, page_size()) != (ssize_t)page_size())
 			ck_abort_msg("EFAULT in a pinned page");
-		at[7] = 1;
+		for (int i = 0; i < 50; i++)
+			at[7] = (unsigned char)i;
 		if (vpager_region_unpin(pinned_region, (size_t)nr * page_size(), page_size()))
 			ck_abort_msg("unpin");
 	}
@@ -160,8 +161,17 @@ START_TEST(pins_that_come_and_go_meet_takes)
 	pinned_region = zeros();
 	pins_over = false;
 	crowd_begin(&crowd, 3, pin_and_write, NULL);
-	for (int i = 0; i < 2000; i++)
-		vpager_snapshot_free(take_with(pinned_region, arms[_i]));
+	for (int i = 0; i < 2000; i++) {
+		struct vpager_snapshot *snapshot = take_with(pinned_region, arms[_i]);
+		int first[3];
+
+		for (int nr = 0; nr < 3; nr++)
+			first[nr] = read_byte(snapshot, (size_t)nr * page_size() + 7);
+		sched_yield();
+		for (int nr = 0; nr < 3; nr++)
+			SURE(read_byte(snapshot, (size_t)nr * page_size() + 7) == first[nr], "take %d: it changed", i);
+		vpager_snapshot_free(snapshot);
+	}
 	pins_over = true;
 	crowd_end(&crowd);
 	OK(vpager_region_destroy(pinned_region, 0));
@@ -186,6 +196,7 @@ START_TEST(a_pass_leaves_pages_readable_and_a_swing_brings_them_back)
 	struct vpager_region *region = REGION(.length = pages * page_size());
 	unsigned char *base = base_of(region);
 	struct vpager_snapshot *pass, *opened, *swing;
+	uint64_t n;
 
 	memset(base, 1, pages * page_size());
 	for (size_t p = 0; p < pages; p++)
@@ -203,7 +214,9 @@ START_TEST(a_pass_leaves_pages_readable_and_a_swing_brings_them_back)
 	for (size_t p = 0; p < pages; p++)
 		base[p * page_size()] = 5;
 	swing = take_with(region, VPAGER_ARM_SWING);
+	n = stats_of(region).cow_pages;
 	ck_assert_uint_gt(soft_faults_of_reads(region, pages), 0);
+	ck_assert_uint_eq(stats_of(region).cow_pages, n); /* a read keeps no copy */
 	for (size_t p = 0; p < pages; p++)
 		SURE(base[p * page_size()] == 5 && base[p * page_size() + 1] == 1, "page %zu", p);
 	base[7 * page_size()] = 6;
