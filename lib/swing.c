@@ -2,10 +2,10 @@
  *
  * The swing: a region's page tables are moved away whole, which costs by the gigabyte and not by the page, and the emptied
  * range is forbidden.  What was moved away is dismantled by a thread of ours, in pieces that keep nobody's mmap waiting. */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "core/sys.h"
 #include "runtime.h"
 #include "snapshot.h"
@@ -142,11 +142,12 @@ struct swing *swing_prepare(const struct vpager_region *region)
 int swing_away(struct vpager_region *region, struct swing *swing)
 {
 	void *base = (void *)region->object.base;
-	void *at = mremap(base, swing->len, swing->len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, swing->place);
+	void *at = (void *)sys_call(SYS_mremap, (long)base, (long)swing->len, (long)swing->len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+	                            (long)swing->place, 0);
 	int err;
 
-	if (at == MAP_FAILED)
-		return -errno;
+	if (sys_is_error(at))
+		return (int)(intptr_t)at;
 	swing->at = at;
 	/* Until it is forbidden, touching it brings pages back one by one, with the access that the region had: this is the cut. */
 	err = region->engine->protect(region, 0, region->table.pages, PROT_READ | PROT_WRITE, PROT_NONE);

@@ -193,7 +193,7 @@ static uint64_t soft_faults_of_reads(struct vpager_region *region, size_t pages)
 START_TEST(a_pass_leaves_pages_readable_and_a_swing_brings_them_back)
 {
 	size_t pages = ((size_t)4 << 20) / page_size();
-	struct vpager_region *region = REGION(.length = pages * page_size());
+	struct vpager_region *region = REGION(.length = pages * page_size(), .engine = VPAGER_ENGINE_MPROTECT);
 	unsigned char *base = base_of(region);
 	struct vpager_snapshot *pass, *opened, *swing;
 	uint64_t n;
