@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Arming a region for a snapshot, inside its closed gate: afterwards nothing but pinned pages can be written to.  No page word
- * changes; a run that was armed before an error is less visible than its words say, which the next fault mends. */
+ * changes, unless it fails half way. */
 #include <errno.h>
 #include <sys/mman.h>
 #include "snapshot.h"
@@ -38,8 +38,8 @@ static bool to_arm(const struct vpager_region *region, size_t page, struct armin
 	return open;
 }
 
-/* Or one in which nothing is open. */
-void arm_undo(struct vpager_region *region, struct arming *arming)
+/* Nothing is carried over after all. */
+static void arm_undo(struct vpager_region *region, struct arming *arming)
 {
 	uint32_t generation = generation_of(region);
 
@@ -52,18 +52,18 @@ void arm_undo(struct vpager_region *region, struct arming *arming)
 	arming->carried = false;
 }
 
-static int protect_run(struct vpager_region *region, size_t page, size_t n, int prot)
-{
-	return n ? region->engine->protect(region, page, n, prot, prot & ~PROT_WRITE) : 0;
-}
-
-/* Pages that come one after the other, as one run. */
+/* Pages that come one after the other, as one run; first: how many were visited before it. */
 struct run {
-	size_t page, n;
+	size_t page, n, first;
 	int prot;
 };
 
-static int run_add(struct vpager_region *region, struct run *run, size_t page, int prot)
+static int run_end(struct vpager_region *region, const struct run *run)
+{
+	return run->n ? region->engine->protect(region, run->page, run->n, run->prot, run->prot & ~PROT_WRITE) : 0;
+}
+
+static int run_add(struct vpager_region *region, struct run *run, size_t page, int prot, size_t visited)
 {
 	int err;
 
@@ -71,33 +71,49 @@ static int run_add(struct vpager_region *region, struct run *run, size_t page, i
 		run->n++;
 		return 0;
 	}
-	err = protect_run(region, run->page, run->n, run->prot);
-	*run = (struct run){page, 1, prot};
+	err = run_end(region, run);
+	if (!err)
+		*run = (struct run){page, 1, visited, prot};
 	return err;
 }
 
-static int arm_opened(struct vpager_region *region, const struct cow *cow, struct arming *arming)
+/* The order in which an arming visits pages: of those that were opened, or of all. */
+static size_t visit(const struct vpager_region *region, bool opened, size_t i, size_t page)
 {
-	size_t n = atomic_load_explicit(&cow->opened_n, memory_order_relaxed); /* behind the gate's drain */
-	struct run run = {0};
-	int err = 0, prot;
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
 
-	for (size_t i = 0; i < n && !err; i++)
-		if (to_arm(region, cow->opened[i], arming, &prot))
-			err = run_add(region, &run, cow->opened[i], prot);
-	return err ? err : protect_run(region, run.page, run.n, run.prot);
+	if (!opened)
+		return page_table_next(&region->table, i ? page + 1 : 0);
+	return i < atomic_load_explicit(&cow->opened_n, memory_order_relaxed) ? cow->opened[i] : region->table.pages;
 }
 
-static int arm_pass(struct vpager_region *region, struct arming *arming)
+/* It was armed, and no generation begins: its word says so now, since a pin relies on what it says. */
+static void settle_armed(struct vpager_region *region, size_t page)
 {
+	uint32_t seen = page_load(&region->table.word[page]);
+
+	if (!page_claimed(seen) && page_pins(seen) == 0 && page_state(region_now(region, page, seen)) == PAGE_WRITABLE &&
+	    page_claim(&region->table, page, &seen, PAGE_CHANGING))
+		page_settle(&region->table, page, PAGE_READABLE, 0, 0);
+}
+
+static int arm_runs(struct vpager_region *region, bool opened, struct arming *arming)
+{
+	size_t pages = region->table.pages, i = 0, page;
 	struct run run = {0};
 	int err = 0, prot;
 
-	for (size_t page = page_table_next(&region->table, 0); page < region->table.pages && !err;
-	     page = page_table_next(&region->table, page + 1))
+	for (page = visit(region, opened, 0, 0); page < pages && !err; page = visit(region, opened, ++i, page))
 		if (to_arm(region, page, arming, &prot))
-			err = run_add(region, &run, page, prot);
-	return err ? err : protect_run(region, run.page, run.n, run.prot);
+			err = run_add(region, &run, page, prot, i);
+	if (!err)
+		err = run_end(region, &run);
+	if (!err)
+		return 0;
+	arm_undo(region, arming);
+	for (i = 0, page = visit(region, opened, 0, 0); page < pages && i < run.first; page = visit(region, opened, ++i, page))
+		settle_armed(region, page);
+	return err;
 }
 
 static bool pinned(const struct vpager_region *region)
@@ -140,12 +156,7 @@ int arm_region(struct vpager_region *region, struct arming *arming)
 		if (arming->hidden)
 			return 0;
 	}
-	if (arming->how == VPAGER_ARM_OPENED && knows_opened(cow))
-		err = arm_opened(region, cow, arming);
-	else
-		err = arm_pass(region, arming);
-	if (err)
-		arm_undo(region, arming);
+	err = arm_runs(region, arming->how == VPAGER_ARM_OPENED && knows_opened(cow), arming);
 	if (err == -ENOMEM && region->engine->splits && !pinned(region)) {
 		err = arm_all(region);
 		arming->hidden = err == 0;

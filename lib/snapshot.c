@@ -156,8 +156,9 @@ static void preserve_open(struct vpager_region *region, uint32_t generation)
 	}
 }
 
-/* Inside the closed gate, everything armed: from here on it is the region's newest snapshot. */
-static void begin(struct taking *taking)
+/* Inside the closed gate, everything armed.  From here on the snapshot is the region's newest; but if another region could not be
+ * armed there is none, and only the generation begins. */
+static void begin(struct taking *taking, bool whole)
 {
 	struct vpager_region *region = taking->region;
 	struct cow *cow = region->cow;
@@ -167,10 +168,12 @@ static void begin(struct taking *taking)
 	if (taking->arming.hidden)
 		atomic_store_explicit(&cow->hidden, generation, memory_order_relaxed);
 	atomic_store_explicit(&cow->generation, generation, memory_order_relaxed);
-	taking->snapshot->core.generation = generation;
-	taking->snapshot->core.older = cow->newest;
-	cow->newest = &taking->snapshot->core;
-	atomic_fetch_add_explicit(&snapshots_of(region)->living, 1, memory_order_relaxed);
+	if (whole) {
+		taking->snapshot->core.generation = generation;
+		taking->snapshot->core.older = cow->newest;
+		cow->newest = &taking->snapshot->core;
+		atomic_fetch_add_explicit(&snapshots_of(region)->living, 1, memory_order_relaxed);
+	}
 	if (taking->arming.carried)
 		preserve_open(region, generation);
 }
@@ -184,14 +187,13 @@ static int cut(struct taking *taking, size_t n)
 	signals_close(&open); /* a handler of the program's could wait for a gate that this thread has closed half */
 	for (size_t i = 0; i < n; i++)
 		gate_close(&taking[i].region->gate);
-	for (size_t i = 0; i < n && !err; i++)
+	for (size_t i = 0; i < n && !err; i++) {
 		err = arm_region(taking[i].region, &taking[i].arming);
-	for (size_t i = 0; i < n; i++) {
-		if (err)
-			arm_undo(taking[i].region, &taking[i].arming);
-		else
-			begin(&taking[i]);
+		taking[i].arming.done = err == 0;
 	}
+	for (size_t i = 0; i < n; i++)
+		if (taking[i].arming.done)
+			begin(&taking[i], err == 0);
 	for (size_t i = 0; i < n; i++) {
 		gate_open(&taking[i].region->gate);
 		region_settled(taking[i].region); /* the evictor could do nothing meanwhile */

@@ -40,10 +40,10 @@ struct arming {
 	enum vpager_arm how; /* as asked for; then as it was done */
 	struct swing *swing; /* NULL: it may not */
 	bool hidden;         /* nothing is visible any more */
+	bool done;           /* a generation has to begin, be it without a snapshot */
 	bool carried;        /* pinned pages stay open, marked as shown in the generation to come */
 };
 int arm_region(struct vpager_region *region, struct arming *arming);
-void arm_undo(struct vpager_region *region, struct arming *arming); /* no generation begins after all */
 /* The way to arm it now; SWING only where it may be worth while. */
 enum vpager_arm arm_choose(const struct vpager_region *region);
 
