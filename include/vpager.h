@@ -337,7 +337,7 @@ struct vpager_region_stats {
 	uint64_t soft_faults; /* pages shown again whose bytes were still here */
 	uint64_t fill_errors; /* store reads that failed */
 	uint64_t retries;     /* faults that found another thread at work on the page, or the page visible already */
-	uint64_t cow_copies;  /* times that bytes were kept for a snapshot */
+	uint64_t cow_copies;  /* times that bytes were kept for a snapshot: runs of pages that are written in sequence are one */
 	uint64_t cow_pages;   /* pages of these */
 	uint64_t resident_bytes, dirty_bytes, swapped_bytes; /* now */
 	uint64_t snapshot_bytes;                             /* now: kept for snapshots, besides resident_bytes */

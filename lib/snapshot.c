@@ -151,7 +151,8 @@ static void preserve_open(struct vpager_region *region, uint32_t generation)
 	     page = page_table_next(&region->table, page + 1)) {
 		if (atomic_load_explicit(&cow->marks[page].shown, memory_order_relaxed) != generation)
 			continue;
-		cow_preserve(region, page, PAGE_WRITABLE); /* whoever has claimed it, it can be written to */
+		if (cow_preserve(region, page, PAGE_WRITABLE)) /* whoever has claimed it, it can be written to */
+			count(&region->counters.cow_copies, 1);
 		cow_shown(region, page, PAGE_HIDDEN, PAGE_WRITABLE);
 	}
 }

@@ -211,8 +211,11 @@ START_TEST(a_pass_leaves_pages_readable_and_a_swing_brings_them_back)
 	base[6 * page_size()] = 4;
 	ck_assert_int_eq(read_byte(opened, 6 * page_size()), 3);
 	ck_assert_int_eq(read_byte(pass, 6 * page_size()), 2);
+	n = stats_of(region).cow_copies;
 	for (size_t p = 0; p < pages; p++)
 		base[p * page_size()] = 5;
+	ck_assert_uint_gt(stats_of(region).cow_pages, pages);
+	ck_assert_uint_lt(stats_of(region).cow_copies - n, pages / 4); /* in growing runs */
 	swing = take_with(region, VPAGER_ARM_SWING);
 	n = stats_of(region).cow_pages;
 	ck_assert_uint_gt(soft_faults_of_reads(region, pages), 0);

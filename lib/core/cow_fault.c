@@ -72,10 +72,11 @@ static void chain_push(struct mark *mark, struct copy *copy, uint32_t id)
 	while (!atomic_compare_exchange_weak_explicit(&mark->copies, &head, id, memory_order_release, memory_order_relaxed));
 }
 
-void cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
+bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
 {
 	struct cow *cow = cow_of(region);
 	struct cow_snapshot *target;
+	bool kept = false;
 
 	while (cow && (target = target_of(cow)) && safe_of(cow, page) < target->generation) {
 		uint32_t id = take_room(cow, target);
@@ -92,10 +93,11 @@ void cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
 		cow_push(cow, target, id);
 		/* release: who sees it finds the copy on the chain, and before the page is opened */
 		atomic_store_explicit(&cow->marks[page].safe, target->generation, memory_order_release);
-		count(&region->counters.cow_copies, 1);
 		count(&region->counters.cow_pages, 1);
 		atomic_fetch_add_explicit(&region->counters.snapshot_pages, 1, memory_order_relaxed);
+		kept = true;
 	}
+	return kept;
 }
 
 void cow_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)

@@ -60,8 +60,9 @@ static inline uint32_t cow_now(const struct cow *cow, size_t page, uint32_t word
 /* cow_fault.c.  Inside the gate; the page is claimed. */
 /* Whether its bytes have to be kept before it is opened. */
 bool cow_pending(const struct vpager_region *region, size_t page);
-/* Keeps them, if they have to be.  A snapshot for which that cannot be done is lost; the page may be opened in any case. */
-void cow_preserve(struct vpager_region *region, size_t page, uint32_t before);
+/* Keeps them, if they have to be; whether it did.  A snapshot for which that cannot be done is lost; the page may be opened in any
+ * case.  before: its word when it was settled last, as region_now had it. */
+bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before);
 /* It is about to be settled as `to`; before: its word before the claim, as region_now had it. */
 void cow_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
 
