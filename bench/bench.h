@@ -49,7 +49,7 @@ struct bench_case {
 	const void *params;                       /* the family's own */
 };
 
-extern const struct bench_case fault_cases[]; /* up to one without a name */
+extern const struct bench_case fault_cases[], snapshot_cases[]; /* up to one without a name */
 
 struct bench_options {
 	unsigned runs;
