@@ -54,7 +54,7 @@ struct bench_case {
 };
 
 /* Each up to one without a name. */
-extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], stack_cases[], syscall_cases[];
+extern const struct bench_case fault_cases[], bulk_cases[], scan_cases[], snapshot_cases[], stack_cases[], syscall_cases[];
 
 struct bench_options {
 	unsigned runs, mib; /* 0: what each case says */

@@ -14,7 +14,7 @@
 #define MAX_RUNS 10000
 #define MAX_CASES 128
 
-static const struct bench_case *const families[] = {fault_cases, bulk_cases, scan_cases, stack_cases, syscall_cases};
+static const struct bench_case *const families[] = {fault_cases, bulk_cases, scan_cases, snapshot_cases, stack_cases, syscall_cases};
 
 static const struct bench_case *cases[MAX_CASES];
 static size_t n_cases;
@@ -51,7 +51,7 @@ static bool has_contender(const struct bench_case *bench_case, const char *name)
 static void list_cases(void)
 {
 	for (size_t i = 0; i < n_cases; i++)
-		printf("%-20s %s, %u MiB\n", cases[i]->name, cases[i]->about, cases[i]->mib);
+		printf("%-28s %s, %u MiB\n", cases[i]->name, cases[i]->about, cases[i]->mib);
 }
 
 static void print_usage(FILE *to)

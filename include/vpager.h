@@ -26,6 +26,7 @@ extern "C" {
 
 struct vpager_region;
 struct vpager_store;
+struct vpager_snapshot;
 struct vpager_stack_pool;
 struct vpager_stack;
 
@@ -311,9 +312,68 @@ int vpager_region_flush(struct vpager_region *region, size_t off, size_t len);
 int vpager_region_evict(struct vpager_region *region, size_t off, size_t len);
 
 #define VPAGER_DESTROY_DISCARD (1u << 0) /* do not write dirty pages back */
-/* [X] Writes back and flushes; on error the region stays as it was, unless DISCARD.  -EBUSY while pages are pinned.
- * NULL is a no-op. */
+/* [X] Writes back and flushes; on error the region stays as it was, unless DISCARD.  -EBUSY while pages are pinned, or
+ * snapshots of it or stores over those live.  NULL is a no-op. */
 int vpager_region_destroy(struct vpager_region *region, uint32_t flags);
+
+/* ---- snapshots: what a region holds at one instant.  Taken while other threads go on writing; costs what changes since. ---- */
+
+/* How the region's pages are kept from being written to unseen.  What cannot be done at the moment is done by a pass. */
+enum vpager_arm {
+	VPAGER_ARM_AUTO,   /* by cost */
+	VPAGER_ARM_PASS,   /* write-protect all pages that can be written to */
+	VPAGER_ARM_OPENED, /* those that were opened since the last take: everything else is still armed */
+	VPAGER_ARM_SWING   /* move the page tables away: a large region in microseconds; later reads fault too, once a page */
+};
+
+struct vpager_snapshot_options {
+	size_t size;
+	enum vpager_arm arm;
+	size_t preserved_limit_bytes; /* most to keep for this snapshot; beyond, it is lost: see vpager_snapshot_read.  0: none */
+	uint32_t flags;               /* 0 */
+};
+
+/* One instant: every byte as it is then, whatever other threads do; what they write next goes to the region alone.  Pages that
+ * are pinned for write stay open and are copied last: what is being written to one at that moment may be in it in part.
+ * options may be NULL.  -EINVAL: no region, unknown options.  -ENOMEM: no memory, or no mapping to be had.
+ * -EOVERFLOW: after 2^32-1 takes of one region.  -EDEADLK: this thread's stack is in the region.  -ESTALE, -E2BIG. */
+int vpager_snapshot_take(struct vpager_snapshot **out, struct vpager_region *region,
+                         const struct vpager_snapshot_options *options);
+
+/* The same instant for n regions; out has room for n, in the order of regions.  -EINVAL: also for a region that is there twice. */
+int vpager_snapshot_take_many(struct vpager_snapshot **out, struct vpager_region *const *regions, size_t n,
+                              const struct vpager_snapshot_options *options);
+
+/* off and len in bytes of the region.  Brings nothing into memory that it can do without, and keeps no writer waiting for longer
+ * than it takes to copy a page.  -EINVAL: beyond the region.  -EDQUOT: the snapshot was given up, since the limit on what is kept for it was
+ * reached; -ENOMEM: or since there was no memory for that.  -ESTALE: the parent's, in a fork child.  Or what the store
+ * says that an unchanged page has to be read from. */
+int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len);
+
+/* A store with the snapshot's bytes, read-only; it keeps the snapshot alive.  A region over it is a view if
+ * VPAGER_REGION_READ_ONLY, else a private clone.  Read in worker threads.  Errors as of vpager_snapshot_read. */
+int vpager_store_snapshot(struct vpager_store **out, struct vpager_snapshot *snapshot);
+
+/* The region's bytes become the snapshot's again: pages that changed since are written to, as by any other write, so other
+ * snapshots stay what they are.  Page by page: whoever needs it at one instant keeps his threads from writing meanwhile.
+ * -EACCES: vpager_region_protect forbids writing to a page that changed.  -ENOMEM, and errors as of vpager_snapshot_read;
+ * pages of lower addresses may be restored then. */
+int vpager_snapshot_restore(struct vpager_snapshot *snapshot);
+
+/* Calls each(ctx, off, len) for every run of pages that may differ between the two, or, newer NULL, between older and the
+ * region as it is; in order of addresses.  A non-zero return of each ends it and is returned.
+ * -EINVAL: of different regions, or newer is the older one.  -EDQUOT, -ENOMEM, -ESTALE as vpager_snapshot_read. */
+int vpager_snapshot_changes(struct vpager_snapshot *older, struct vpager_snapshot *newer,
+                            int (*each)(void *ctx, size_t off, size_t len), void *ctx);
+
+/* [X] From any thread, in any order.  What only it needed is given back.  NULL is a no-op. */
+void vpager_snapshot_free(struct vpager_snapshot *snapshot);
+
+/* A pointer into the region at live_base, followed in a view of it at view_base. */
+static inline const void *vpager_translate(const void *p, const void *live_base, const void *view_base)
+{
+	return (const char *)view_base + ((const char *)p - (const char *)live_base);
+}
 
 /* ---- stacks: guarded, grow by faults, overflow into an error ---- */
 
@@ -420,7 +480,10 @@ struct vpager_region_stats {
 	uint64_t soft_faults; /* pages shown again whose bytes were still here */
 	uint64_t fill_errors; /* store reads that failed */
 	uint64_t retries;     /* faults that found another thread at work on the page, or the page visible already */
+	uint64_t cow_copies;  /* times that bytes were kept for a snapshot: runs of pages that are written in sequence are one */
+	uint64_t cow_pages;   /* pages of these */
 	uint64_t resident_bytes, dirty_bytes, swapped_bytes; /* now */
+	uint64_t snapshot_bytes;                             /* now: kept for snapshots, besides resident_bytes */
 	uint64_t reasons[VPAGER_FAULT_REASONS];              /* faults by reason, indexed by enum vpager_fault_reason */
 };
 struct vpager_stack_stats {

@@ -27,6 +27,7 @@
 #include "core/uffd.h"
 #include "region_map.h"
 #include "runtime.h"
+#include "snapshot.h"
 #include "space.h"
 #include "stack.h"
 #include "worker.h"
@@ -339,6 +340,7 @@ static void in_child(void)
 	thread_self.is_worker = false;
 	workers_lost();
 	nested_reset();
+	swing_lost();
 	entry_after_fork();
 	uffd_close(); /* it is about the parent's memory */
 	staging_after_fork();
@@ -356,6 +358,7 @@ static void in_child(void)
 		if (atomic_load_explicit(&region->life, memory_order_relaxed) != REGION_LIVE)
 			continue;
 		region_leave(region);
+		snapshots_forget(region);
 		if (!has_copy(region)) {
 			if (region->engine->forked && inherits(region))
 				munmap((void *)region->object.base, region->object.span);

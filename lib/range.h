@@ -14,11 +14,16 @@ struct range {
 /* The pages that [off, off + len) touches.  -EINVAL: beyond the region.  -ESTALE: the parent's region. */
 int range_check(const struct vpager_region *region, size_t off, size_t len, struct range *out);
 
+/* Until the page can be read, or written to; *seen: its word then. */
+int range_bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen);
+/* The same, and it stays so until range_unpin. */
+int range_pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open);
+
 /* Sleeps until somebody else's claim on the page is over, with the program's signals open meanwhile. */
 int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *open);
 
 /* Pins of checked pages: as vpager_region_pin and vpager_region_unpin, which may run in a signal handler of the program. */
 int range_pin(struct vpager_region *region, struct range range, bool for_write);
-int range_unpin(struct vpager_region *region, struct range range);
+int range_unpin(struct vpager_region *region, struct range range); /* -EINVAL: a page was not pinned */
 
 #endif

@@ -11,6 +11,7 @@
 #include "core/requests.h"
 #include "core/uffd.h"
 #include "runtime.h"
+#include "snapshot.h"
 #include "space.h"
 #include "worker.h"
 
@@ -253,6 +254,7 @@ static void dismantle(struct vpager_region *region, struct vpager_store *stores[
 	stores[0] = region->store;
 	stores[1] = region->swap;
 	region_unmap(region);
+	snapshots_destroy(region);
 	if (region->metadata)
 		munmap(region->metadata, region->metadata_bytes);
 	clear(region);
@@ -356,7 +358,7 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 		return 0;
 	if (flags & ~VPAGER_DESTROY_DISCARD)
 		return -EINVAL;
-	if (atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0)
+	if (atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0 || snapshots_live(region))
 		return -EBUSY;
 	gone = atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE;
 	err = gone || (flags & VPAGER_DESTROY_DISCARD) ? 0 : vpager_region_flush(region, 0, region->length);

@@ -7,6 +7,7 @@
 #include "core/staging.h"
 #include "core/uffd.h"
 #include "runtime.h"
+#include "snapshot.h"
 #include "space.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -27,10 +28,12 @@ static int map_at(void *address, size_t span, int fd, off_t offset, int flags, v
 	return 0;
 }
 
-/* Anywhere, but at a multiple of the region's page size: reserves more and gives the ends back. */
+/* Anywhere, but at a multiple of the region's page size, and where whole page tables can be taken away for a snapshot: reserves
+ * more and gives the ends back. */
 static int map_aligned(struct vpager_region *region, int fd, int flags, void **out)
 {
-	size_t span = region->object.span, slack = region->page_bytes - system_page_bytes();
+	size_t span = region->object.span, tables = swing_alignment(span);
+	size_t alignment = tables > region->page_bytes ? tables : region->page_bytes, slack = alignment - system_page_bytes();
 	char *got, *aligned;
 
 	if (slack == 0)
@@ -38,7 +41,7 @@ static int map_aligned(struct vpager_region *region, int fd, int flags, void **o
 	got = mmap(NULL, span + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (got == MAP_FAILED)
 		return -errno;
-	aligned = (char *)(((uintptr_t)got + slack) & ~(region->page_bytes - 1));
+	aligned = (char *)(((uintptr_t)got + slack) & ~(alignment - 1));
 	if (aligned > got)
 		munmap(got, (size_t)(aligned - got));
 	if (aligned + span < got + span + slack)

@@ -45,11 +45,18 @@ int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *
 
 /* ---- bringing in ---- */
 
-/* Whether the page can be read, or written to; *seen: its word. */
+/* The page, whose word is `seen`, can be accessed so. */
+static bool ready(const struct vpager_region *region, size_t page, uint32_t seen, bool write)
+{
+	enum page_state state = page_state(region_now(region, page, seen));
+
+	return state == PAGE_WRITABLE || (!write && state == PAGE_READABLE);
+}
+
 static bool is_here(const struct vpager_region *region, size_t page, bool write, uint32_t *seen)
 {
 	*seen = page_load(&region->table.word[page]);
-	return page_state(*seen) == PAGE_WRITABLE || (!write && page_state(*seen) == PAGE_READABLE);
+	return ready(region, page, *seen, write);
 }
 
 /* Until it is so. */
@@ -87,7 +94,7 @@ static int bring_now(struct vpager_region *region, size_t page, bool write, cons
 	return 0;
 }
 
-static int bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+int range_bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
 {
 	return is_here(region, page, write, seen) ? 0 : bring_now(region, page, write, open, seen);
 }
@@ -185,7 +192,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	signals_close(&open);
 	fetch_runs(region, in_order, n);
 	for (size_t i = 0; i < n && !err; i++)
-		err = bring(region, page[i], false, &open, &seen);
+		err = range_bring(region, page[i], false, &open, &seen);
 	signals_restore(&open);
 	free(memory);
 	return err;
@@ -218,12 +225,27 @@ static int count_pinned(struct vpager_region *region)
 	return -ENOMEM;
 }
 
-static int pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
+/* One pin more on a page as `seen`, if it is still accessible: inside the gate, behind which a snapshot may have been taken. */
+static bool pin_ready(struct vpager_region *region, size_t page, bool write, uint32_t *seen)
+{
+	bool pinned = false;
+
+	if (!gate_enter(&region->gate)) {
+		gate_await(&region->gate);
+		return false;
+	}
+	if (ready(region, page, *seen, write))
+		pinned = page_pin(&region->table.word[page], seen);
+	gate_leave(&region->gate);
+	return pinned;
+}
+
+int range_pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
 {
 	for (;;) {
 		uint32_t seen;
 		bool first;
-		int err = bring(region, page, write, open, &seen);
+		int err = range_bring(region, page, write, open, &seen);
 
 		if (err)
 			return err;
@@ -232,7 +254,7 @@ static int pin_page(struct vpager_region *region, size_t page, bool write, const
 		first = page_pins(seen) == 0;
 		if (first)
 			err = count_pinned(region);
-		if (err || page_pin(&region->table.word[page], &seen)) {
+		if (err || pin_ready(region, page, write, &seen)) {
 			page_flags(&region->table.word[page], 0, seen & PAGE_AHEAD); /* a use */
 			return err;
 		}
@@ -266,7 +288,7 @@ int range_pin(struct vpager_region *region, struct range range, bool for_write)
 		return -ENOMEM; /* before anything is brought in for it */
 	signals_close(&open);
 	for (page = range.first; page < range.end; page++) {
-		err = pin_page(region, page, for_write, &open);
+		err = range_pin_page(region, page, for_write, &open);
 		if (err)
 			break;
 	}

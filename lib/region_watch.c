@@ -8,20 +8,21 @@
 #include "range.h"
 #include "runtime.h"
 
-/* Claims a settled page as CHANGING, inside the gate; waits for who is in the way. */
+/* Claims a settled page as CHANGING, inside the gate; waits for who is in the way.  *before: its word, as it is true there. */
 static int claim(struct vpager_region *region, size_t page, const arch_sigset_t *open, uint32_t *before)
 {
 	for (;;) {
 		uint32_t seen = page_load(&region->table.word[page]);
 		int err;
 
-		*before = seen;
 		if (!gate_enter(&region->gate)) {
 			gate_await(&region->gate);
 			continue;
 		}
-		if (!page_claimed(seen) && page_claim(&region->table, page, &seen, PAGE_CHANGING))
+		if (!page_claimed(seen) && page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
+			*before = region_now(region, page, seen);
 			return 0;
+		}
 		gate_leave(&region->gate); /* nobody sleeps inside */
 		err = range_await(region, page, open);
 		if (err)

@@ -16,6 +16,7 @@
 #include "core/staging.h"
 #include "core/sys.h"
 #include "core/uffd.h"
+#include "snapshot.h"
 #include "space.h"
 #include "stack.h"
 #include "stack_pool.h"
@@ -226,6 +227,7 @@ VPAGER_EXPORT int vpager_shutdown(void)
 		err = chain_remove();
 	if (running && !err) {
 		workers_stop();
+		swing_stop();
 		space_close_all();
 		uffd_close();
 		staging_close();

@@ -28,9 +28,12 @@ static void add(struct vpager_region_stats *sum, const struct vpager_region *reg
 	sum->soft_faults += load(&c->soft_faults);
 	sum->fill_errors += load(&c->fill_errors);
 	sum->retries += load(&c->retries);
+	sum->cow_copies += load(&c->cow_copies);
+	sum->cow_pages += load(&c->cow_pages);
 	sum->resident_bytes += atomic_load_explicit(&region->residency.bytes, memory_order_relaxed);
 	sum->dirty_bytes += (uint64_t)atomic_load_explicit(&c->dirty_pages, memory_order_relaxed) << region->page_shift;
 	sum->swapped_bytes += (uint64_t)atomic_load_explicit(&c->swapped_pages, memory_order_relaxed) << region->page_shift;
+	sum->snapshot_bytes += (uint64_t)atomic_load_explicit(&c->snapshot_pages, memory_order_relaxed) << region->page_shift;
 	for (int i = 0; i < VPAGER_FAULT_REASONS; i++)
 		sum->reasons[i] += load(&c->reasons[i]);
 }

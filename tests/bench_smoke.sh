@@ -131,3 +131,14 @@ grep -q '"foreign-buffer"' "$tmp/json" || grep -q 'foreign-buffer skipped: no li
 grep -q '^  contender .* / kernel-file$' "$tmp/table" || fail "the table has no heading"
 grep -q '^  kernel-file .* 1\.00$' "$tmp/table" || fail "the table does not compare with its first peer"
 grep -q '^  vpager ' "$tmp/table" || fail "the table lacks vpager"
+
+# Every case of snapshots gives a line for what a user gets, and none of them finds wrong bytes.
+for case in $(sed -n 's/^\(snapshot-[^ ]*\) .*/\1/p' "$tmp/list"); do
+	"$bench" --json --runs 1 --mib 8 "$case" >"$tmp/json" 2>"$tmp/err" || {
+		status=$?
+		cat "$tmp/err"
+		fail "$case: exit status $status"
+	}
+	grep -q "\"case\": \"$case/8MiB\", \"contender\": \"vpager\"" "$tmp/json" || fail "$case: no line for vpager"
+done
+grep -q '^snapshot-take/1GiB ' "$tmp/list" || fail "--list does not have the snapshots"

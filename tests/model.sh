@@ -72,6 +72,8 @@ holds "a limit, and pins" -DPAGES=2 -DLIMIT=1 -DWRITERS=1 -DPINNERS=1
 holds "a limit of each region's, and one of all" -DPAGES=2 -DREGIONS=2 -DLIMIT=1 -DTOTAL=1 -DWRITERS=2 -DOWN_PAGES
 holds "eviction" -DREADERS=1 -DWRITERS=1 -DEVICTORS=1
 holds "the gate closed and drained" -DREADERS=1 -DWRITERS=1 -DGATE
+holds "two snapshots" -DWRITERS=1 -DSNAPSHOTS=2
+holds "a snapshot of pinned pages" -DPINNERS=1 -DSNAPSHOTS=1
 
 found "a claim that does not compare" page.pml 's/:: word\[page\] == seen ->/:: true ->/' -DREADERS=1 -DWRITERS=1
 found "a settle that wakes nobody" page.pml 's/sleepers = false; wait_wake\(ON_PAGE\(page\)\)/sleepers = false/' -DREADERS=1 -DWRITERS=1
@@ -87,3 +89,10 @@ found "hiding that does not look at pins" reclaim.pml 's/!page_visible\(found\) 
 found "a gate that is not drained" gate.pml 's/gate_word == GATE_CLOSED -> wait_forget\(ON_DRAIN\)/true -> wait_forget(ON_DRAIN)/' -DREADERS=1 -DWRITERS=1 -DGATE
 found "a gate that opens quietly" gate.pml 's/(gate_word = gate_word & ~GATE_CLOSED;)\s*wait_wake\(ON_GATE\)/$1 skip/' -DREADERS=1 -DWRITERS=1 -DGATE
 found "a ticket for the gate after the look" gate.pml 's/(inline gate_enter_or_ticket\(\)\n\{\n)\twait_prepare\(ON_GATE\);\n(.*?):: else -> skip/$1$2:: else -> wait_prepare(ON_GATE)/s' -DREADERS=1 -DWRITERS=1 -DGATE
+found "a write that keeps no copy" fault.pml 's/-> cow_preserve\(page\)/-> skip/' -DWRITERS=1 -DSNAPSHOTS=1
+found "a fill that opens a page unkept" fault.pml 's/as = \(as == WRITE && cow_pending\(page\) -> READ : as\);/skip;/' -DWRITERS=1 -DSNAPSHOTS=1
+found "a live page that is not looked at again" snapshot.pml 's/:: !is_kept\(mine, page\) ->(\s+REACHED\(read live\))/:: true ->$1/' -DWRITERS=1 -DSNAPSHOTS=2
+found "an absent page that is not looked at again" snapshot.pml 's/:: !is_kept\(mine, page\) ->(\s+REACHED\(read absent\))/:: true ->$1/' -DWRITERS=1 -DEVICTORS=1 -DSNAPSHOTS=1
+found "a cut with the gate not drained" gate.pml 's/gate_word == GATE_CLOSED -> wait_forget\(ON_DRAIN\)/true -> wait_forget(ON_DRAIN)/' -DWRITERS=1 -DSNAPSHOTS=1
+found "a pin that does not look at the generation" range.pml 's/:: page_ready\(seen, page, access\) -> page_pin\(page, seen, ok\)\n\t\t:: else -> skip/:: true -> page_pin(page, seen, ok)/' -DPINNERS=1 -DSNAPSHOTS=1
+found "a pinned page that is asked for its pins twice" snapshot.pml 's/(:: carried\[page\]) ->\n\t\t\tcow/$1 && page_pins(word[page]) > 0 ->\n\t\t\tcow/' -DPINNERS=1 -DSNAPSHOTS=1

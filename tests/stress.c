@@ -56,8 +56,18 @@ static struct owned owned[] = {
 /* Read-only bytes of the pattern: plain, failing now and then, and over a store that reads the plain one. */
 static struct vpager_region *plain, *flaky, *over;
 
+#define SNAPSHOTS 32
+
+/* Whoever has the slot may use what is in it. */
+static struct kept {
+	pthread_mutex_t lock;
+	struct vpager_snapshot *snapshot;
+	const struct owned *of;
+	uint64_t first[PAGES], last[PAGES]; /* words of each page, as they were found first; 0: not yet */
+} kept[SNAPSHOTS];
+
 static _Atomic(bool) stop;
-static _Atomic(uint64_t) steps[THREADS], signals_handled, children, came_and_went, flaky_failures;
+static _Atomic(uint64_t) snapshots_taken, steps[THREADS], signals_handled, children, came_and_went, flaky_failures;
 static size_t words_per_page;
 
 static uint64_t seal(const struct owned *o, size_t page, uint32_t seq)
@@ -165,6 +175,8 @@ static void set_up(void)
 	const size_t limit = 8 * (THREADS + 2);
 
 	words_per_page = page_size() / sizeof(uint64_t);
+	for (int i = 0; i < SNAPSHOTS; i++)
+		pthread_mutex_init(&kept[i].lock, NULL);
 	for (size_t i = 0; i < OWNED; i++) {
 		struct owned *o = &owned[i];
 		struct vpager_store *store = NULL;
@@ -317,12 +329,69 @@ static void look_at_patterns(struct dice *dice)
 	}
 }
 
+/* ---- snapshots ---- */
+
+static void take(struct kept *slot, struct dice *dice)
+{
+	struct vpager_snapshot_options options = {.size = sizeof options, .arm = (enum vpager_arm)roll(dice, 4)};
+
+	slot->of = &owned[roll(dice, OWNED)];
+	if (roll(dice, 8) == 0)
+		options.preserved_limit_bytes = page_size() * (1 + roll(dice, 2 * PAGES));
+	memset(slot->first, 0, sizeof slot->first);
+	MUST(vpager_snapshot_take(&slot->snapshot, slot->of->region, &options) == 0, "take");
+	snapshots_taken++;
+}
+
+/* As in a fork child: a page that was being written is new in front and old behind; and it stays as it was. */
+static void look_at_kept(struct kept *slot, size_t page, uint64_t *words)
+{
+	size_t n = words_per_page;
+	int err = vpager_snapshot_read(slot->snapshot, page * page_size(), words, page_size());
+
+	if (err == -EDQUOT)
+		return;
+	MUST(err == 0, "read: %d", err);
+	MUST(words[0] >> 32 == seal(slot->of, page, 0) >> 32, "%s, page %zu: %#llx", slot->of->name, page,
+	     (unsigned long long)words[0]);
+	for (size_t i = 1; i < n; i++)
+		MUST(words[i] <= words[i - 1] && words[i] + 1 >= words[0], "%s, page %zu: %#llx, then %#llx", slot->of->name, page,
+		     (unsigned long long)words[0], (unsigned long long)words[i]);
+	MUST(!slot->first[page] || (slot->first[page] == words[0] && slot->last[page] == words[n - 1]),
+	     "%s, page %zu of a snapshot changed: %#llx was %#llx", slot->of->name, page, (unsigned long long)words[0],
+	     (unsigned long long)slot->first[page]);
+	slot->first[page] = words[0];
+	slot->last[page] = words[n - 1];
+}
+
+static void use_snapshots(struct dice *dice)
+{
+	static __thread uint64_t words[1 << 13]; /* pages to 64 KiB */
+	struct kept *slot = &kept[roll(dice, SNAPSHOTS)];
+
+	if (pthread_mutex_trylock(&slot->lock))
+		return;
+	if (!slot->snapshot)
+		take(slot, dice);
+	for (int i = 0; i < 6; i++)
+		look_at_kept(slot, roll(dice, PAGES), words);
+	if (roll(dice, 12) == 0) {
+		vpager_snapshot_free(slot->snapshot);
+		slot->snapshot = NULL;
+	}
+	pthread_mutex_unlock(&slot->lock);
+}
+
 static void step(int nr, struct dice *dice)
 {
 	struct owned *o = &owned[roll(dice, OWNED)];
 	size_t mine = roll(dice, PAGES / THREADS) * THREADS + (size_t)nr;
 
-	switch (roll(dice, 16)) {
+	switch (roll(dice, 18)) {
+	case 16:
+	case 17:
+		use_snapshots(dice);
+		break;
 	case 0:
 		ask_for(o, dice);
 		break;
@@ -502,6 +571,8 @@ static void run(double for_seconds)
 
 static void sure_at_the_end(void)
 {
+	for (int i = 0; i < SNAPSHOTS; i++)
+		vpager_snapshot_free(kept[i].snapshot);
 	for (size_t i = 0; i < OWNED; i++) {
 		struct owned *o = &owned[i];
 
@@ -545,8 +616,9 @@ int main(int argc, char **argv)
 	sure_at_the_end();
 	for (int nr = 0; nr < THREADS; nr++)
 		all += steps[nr];
-	printf("stress: no failure: %llu steps, %llu signals, %llu children, %llu regions came and went, %llu reads failed\n",
+	printf("stress: no failure: %llu steps, %llu signals, %llu children, %llu regions came and went, %llu reads failed, "
+	       "%llu snapshots\n",
 	       (unsigned long long)all, (unsigned long long)signals_handled, (unsigned long long)children,
-	       (unsigned long long)came_and_went, (unsigned long long)flaky_failures);
+	       (unsigned long long)came_and_went, (unsigned long long)flaky_failures, (unsigned long long)snapshots_taken);
 	return EXIT_SUCCESS;
 }

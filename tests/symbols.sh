@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# What vpager.h declares, what the symbol map lists and what the library exports are the same functions; and nothing but
-# vpager_ names can be seen from outside.
+# What vpager.h declares (and does not define inline), what the symbol map lists and what the library exports are the same
+# functions; and nothing but vpager_ names can be seen from outside.
 . "${0%/*}/common.sh"
 
-public_functions >"$tmp/declared"
+public_functions >"$tmp/documented"
+$CC -E -P "$header" | sed -n 's/^static inline .*\b\(vpager_[a-z0-9_]*\)(.*/\1/p' | LC_ALL=C sort -u >"$tmp/inline"
+LC_ALL=C comm -23 "$tmp/documented" "$tmp/inline" >"$tmp/declared"
 [ -s "$tmp/declared" ] || fail "found no function in $header"
 
 grep -oE '\bvpager_[a-z0-9_]+;' "$map" | tr -d ';' | LC_ALL=C sort >"$tmp/mapped"

@@ -203,7 +203,70 @@ static void forked(void)
 	load_and_store();
 }
 
-static void (*const scenes[])(void) = {a_region_over_a_file, a_region_under_a_limit, a_region_that_is_watched, asked_for, forked};
+/* A snapshot for whose copies there was no memory says so for ever; any other holds what it held. */
+static void look(struct vpager_snapshot *snapshot, const unsigned char *was)
+{
+	for (size_t page = 0; page < PAGES; page++) {
+		unsigned char byte = 0;
+
+		if (went(vpager_snapshot_read(snapshot, page * page_size(), &byte, 1)))
+			SURE(byte == was[page], "page %zu: %#x, not %#x", page, (unsigned int)byte, was[page]);
+	}
+}
+
+/* An error leaves some pages as they are and some as they were, until it can be done. */
+static void roll_back(struct vpager_snapshot *snapshot, const unsigned char *was)
+{
+	if (went(vpager_snapshot_restore(snapshot))) {
+		memcpy(it.shadow, was, PAGES);
+		return;
+	}
+	inject_disarm();
+	for (size_t page = 0; page < PAGES; page++) {
+		int byte = try_load(it.base + page * page_size(), NULL);
+
+		SURE(byte == it.shadow[page] || byte == was[page], "page %zu: %d", page, byte);
+		it.shadow[page] = (unsigned char)byte;
+	}
+}
+
+static void snapshotted(void)
+{
+	static const enum vpager_arm arms[] = {VPAGER_ARM_SWING, VPAGER_ARM_OPENED, VPAGER_ARM_PASS};
+	struct vpager_snapshot *snapshot[3] = {NULL};
+	unsigned char was[3][PAGES];
+
+	build(&(struct vpager_region_options){0}, true);
+	if (!it.region)
+		return;
+	for (size_t page = 0; page < PAGES; page++)
+		store(page, (unsigned char)page); /* open, so that all of it is one mapping */
+	for (size_t i = 0; i < 3; i++) {
+		struct vpager_snapshot_options o = {.size = sizeof o, .arm = arms[i]};
+
+		if (went(vpager_snapshot_take(&snapshot[i], it.region, &o)))
+			memcpy(was[i], it.shadow, PAGES);
+		for (size_t page = i; page < PAGES; page += 4)
+			store(page, (unsigned char)(page + 50 * i));
+		if (i == 1)
+			went(evict_all(it.region));
+	}
+	for (size_t i = 0; i < 3; i++)
+		if (snapshot[i])
+			look(snapshot[i], was[i]);
+	if (snapshot[0])
+		roll_back(snapshot[0], was[0]);
+	for (size_t i = 0; i < 3; i++)
+		if (snapshot[i])
+			look(snapshot[i], was[i]);
+	for (size_t i = 0; i < 3; i++)
+		vpager_snapshot_free(snapshot[(i + 1) % 3]);
+	SURE(stats_of(it.region).snapshot_bytes == 0, "something was kept");
+	load_and_store();
+}
+
+static void (*const scenes[])(void) = {a_region_over_a_file, a_region_under_a_limit, a_region_that_is_watched,
+                                       asked_for,            forked,                 snapshotted};
 #define SCENES (int)(sizeof scenes / sizeof *scenes)
 
 /* ---- one run ---- */

@@ -37,8 +37,7 @@ static void settle_absent(struct vpager_region *region, size_t page, size_t n)
 		page_settle(&region->table, page + i, PAGE_ABSENT, 0, 0);
 }
 
-/* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
-static struct vpager_store *source_of(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset)
+struct vpager_store *fill_source(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset)
 {
 	uint64_t at = (uint64_t)page << region->page_shift;
 
@@ -60,7 +59,7 @@ static int read_run(const struct request *request, bool borrow, struct incoming 
 	size_t at = page << region->page_shift, len = n << region->page_shift;
 	size_t end = seen & PAGE_SWAPPED ? region->length : region->stored_bytes; /* of what was ever asked to be kept there */
 	uint64_t offset;
-	struct vpager_store *source = source_of(region, page, seen, &offset);
+	struct vpager_store *source = fill_source(region, page, seen, &offset);
 	const void *bytes;
 	unsigned char *to;
 	int err;
@@ -97,7 +96,16 @@ static uint32_t ahead_flag(const struct request *request, size_t page)
 
 #define CLOSED 1 /* the gate is: not an error */
 
-/* A part of the run becomes visible, all of it as `as`.  0, CLOSED, or an error. */
+/* Whether a snapshot needs the bytes of some of these, before they are opened. */
+static bool any_pending(const struct vpager_region *region, size_t page, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cow_pending(region, page + i))
+			return true;
+	return false;
+}
+
+/* A part of the run becomes visible, all of it as `as`, or for reading where a snapshot needs its bytes first.  0, CLOSED, or an error. */
 static int show(const struct request *request, size_t page, size_t n, enum page_state as, const struct incoming *in,
                 struct wait_ticket *ticket)
 {
@@ -110,6 +118,8 @@ static int show(const struct request *request, size_t page, size_t n, enum page_
 		*ticket = gate;
 		return CLOSED;
 	}
+	if (as == PAGE_WRITABLE && any_pending(region, page, n))
+		as = PAGE_READABLE; /* the write comes back, when there are bytes to be kept */
 	err = region->engine->publish(region, page, n, page_prot(word, as), in);
 	if (!err)
 		count(&region->counters.fill_pages, n); /* before: who sees the page finds it counted */
@@ -344,7 +354,7 @@ static enum outcome fill_here(struct request *request, struct attempt *attempt)
 static bool read_by_worker(const struct vpager_region *region, size_t page, uint32_t word)
 {
 	uint64_t offset;
-	const struct vpager_store *source = source_of(region, page, word, &offset);
+	const struct vpager_store *source = fill_source(region, page, word, &offset);
 
 	return source && source->ops.read_in == VPAGER_CALL_WORKER;
 }

@@ -76,7 +76,7 @@ static bool follows(const struct vpager_region *region, size_t page, size_t n, c
 	return engine->bytes(region, page + n, before[n]) == engine->bytes(region, page, before[0]) + (n << region->page_shift);
 }
 
-/* Claims a run of dirty pages as WRITING. */
+/* Claims a run of dirty pages as WRITING, inside the gate. */
 static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most, uint32_t *before)
 {
 	bool private = region_page_private(region, page);
@@ -87,7 +87,7 @@ static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most
 
 		if (page_claimed(seen) || !(seen & PAGE_DIRTY) || region_page_private(region, page + n) != private)
 			break;
-		before[n] = seen;
+		before[n] = region_now(region, page + n, seen);
 		if (!follows(region, page, n, before) || !page_claim(&region->table, page + n, &seen, PAGE_WRITING))
 			break;
 	}
@@ -218,7 +218,7 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 
 int reclaim_evict(struct vpager_region *region, size_t page)
 {
-	uint32_t seen = page_load(&region->table.word[page]), before = seen;
+	uint32_t seen = page_load(&region->table.word[page]);
 	int err = -EAGAIN;
 
 	if (page_state(seen) == PAGE_ABSENT || page_claimed(seen) || (seen & PAGE_DIRTY) || page_pins(seen))
@@ -226,7 +226,7 @@ int reclaim_evict(struct vpager_region *region, size_t page)
 	if (!gate_enter(&region->gate))
 		return -EAGAIN;
 	if (page_claim(&region->table, page, &seen, PAGE_EVICTING)) {
-		err = evict(region, page, before);
+		err = evict(region, page, region_now(region, page, seen));
 		region_settled(region);
 	}
 	gate_leave(&region->gate);

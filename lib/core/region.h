@@ -9,6 +9,7 @@
 #include "gate.h"
 #include "index.h"
 #include "page.h"
+#include "snapshot.h"
 #include "store.h"
 
 enum region_life {
@@ -29,8 +30,9 @@ extern struct residency residency_total; /* of all regions */
 struct region_counters {
 	_Atomic(uint64_t) faults, fills, fill_pages, readahead_unused_pages, writebacks, evictions, soft_faults,
 	    fill_errors, retries;
+	_Atomic(uint64_t) cow_copies, cow_pages;
 	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
-	_Atomic(size_t) dirty_pages, swapped_pages;
+	_Atomic(size_t) dirty_pages, swapped_pages, snapshot_pages;
 };
 
 /* One sequential run of faults, drawn in readahead.c. */
@@ -71,6 +73,7 @@ struct vpager_region {
 	struct page_table table;
 	struct residency residency;
 	struct gate gate;
+	struct cow *_Atomic cow; /* made by the first snapshot */
 	_Atomic(uint32_t) life;
 	_Atomic(size_t) hand;           /* the evictor's place */
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
@@ -105,6 +108,15 @@ static inline uintptr_t region_page_address(const struct vpager_region *region, 
 	return region->object.base + (page << region->page_shift);
 }
 
+/* What the word of a page says, as it is true since the last snapshot was taken.  For whoever decides by what is visible; the plain
+ * word is for compare-and-swap only. */
+static inline uint32_t region_now(const struct vpager_region *region, size_t page, uint32_t word)
+{
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+
+	return cow ? cow_now(cow, page, word) : word;
+}
+
 /* Dirty bytes of the page never go to the store. */
 static inline bool region_page_private(const struct vpager_region *region, size_t page)
 {
@@ -137,12 +149,14 @@ enum filled {
 	FILL_FAILED        /* absent, with the error in the page's word; *error too */
 };
 struct request;
+/* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
+struct vpager_store *fill_source(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset);
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error);
 /* Absent pages from `page` on that the program asked for, as many of `most` as one read brings in together: brought in here, if
  * `here` is set and the store's code may run here, else handed to the workers.  Does not wait.  How many pages that is, at least
  * 1; 0: no worker takes more.  What could not be brought in is absent. */
 size_t fill_fetch(struct vpager_region *region, size_t page, size_t most, bool here);
-/* The owner settles a page that is shown as `to` from now on; before: its word before the claim.  ahead: PAGE_AHEAD, or 0. */
+/* The owner settles a page that is shown as `to` from now on, inside the gate; before: its word before the claim.  ahead: PAGE_AHEAD, or 0. */
 void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t ahead);
 
 /* The prot that a settled page in this state has. */
@@ -174,6 +188,7 @@ void vma_change(struct vpager_region *region, size_t page, size_t n, int from_pr
 size_t vma_relieve(struct vpager_region *first, size_t n);
 void vma_begin(struct vpager_region *region); /* a new region is mapped */
 void vma_end(struct vpager_region *region);
+void vma_hidden(struct vpager_region *region); /* all of it is one mapping again */
 extern _Atomic(size_t) vma_used;
 extern size_t vma_limit;
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include "arch/arch.h"
 #include "landing.h"
+#include "readahead.h"
 #include "thread.h"
 
 #define REPEATS_FOREIGN 16 /* the same fault on a visible page that often: whatever raises it, it is not ours */
@@ -36,7 +37,7 @@ static enum outcome fail(struct attempt *attempt, int error)
 	return OUTCOME_FAILED;
 }
 
-/* The state in which a page is shown for this access. */
+/* The state in which a hidden page is shown for this access. */
 static enum page_state shown_as(const struct vpager_region *region, uint32_t word, enum vpager_access access)
 {
 	if (access == VPAGER_ACCESS_WRITE)
@@ -49,6 +50,7 @@ static enum page_state shown_as(const struct vpager_region *region, uint32_t wor
 
 void settle_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t ahead)
 {
+	cow_shown(region, page, before, to);
 	if (to == PAGE_WRITABLE) {
 		if (!(before & PAGE_DIRTY))
 			atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
@@ -73,11 +75,80 @@ static enum outcome ask_on_write(struct vpager_region *region, uint32_t word, st
 	return OUTCOME_WAIT;
 }
 
+#define RUN_PAGES 64u /* most that is shown while the gate is held once */
+
+/* Armed by a take as the first one is, which the caller has claimed: to be shown with it tells nothing untrue. */
+static bool armed_alike(const struct vpager_region *region, size_t page, uint32_t word, uint32_t first, enum page_state to)
+{
+	const uint32_t written = PAGE_DIRTY | PAGE_WRITTEN;
+	uint32_t now = region_now(region, page, word);
+
+	if (page_claimed(word) || page_pins(word) || page_prot(now, page_state(now)) != page_prot(first, page_state(first)) ||
+	    page_state(now) != page_state(first) || page_prot(now, to) != page_prot(first, to) || (word & PAGE_DENY_READ))
+		return false;
+	return to == PAGE_READABLE || ((word & written) == written && !(word & (PAGE_ARMED | PAGE_DENY_WRITE)));
+}
+
+/* In sequence, pages that were armed by a take come back in growing runs; inside the gate.  How many were claimed, with the first,
+ * whose word was `seen` and is `before`, as it is true now. */
+static size_t claim_run(struct vpager_region *region, size_t page, uint32_t seen, uint32_t before, enum page_state to)
+{
+	struct readahead ahead;
+	size_t n = 1;
+
+	if (page_state(seen) == page_state(before) && !(to == PAGE_WRITABLE && cow_pending(region, page)))
+		return 1;
+	ahead = readahead_begin(region, page);
+	for (; !ahead.downward && n < ahead.window && n < RUN_PAGES && page + n < region->table.pages; n++) {
+		uint32_t word = page_load(&region->table.word[page + n]);
+
+		if (!armed_alike(region, page + n, word, before, to) || !page_claim(&region->table, page + n, &word, PAGE_CHANGING))
+			break;
+	}
+	readahead_advance(region, &ahead, page, page, n);
+	return n;
+}
+
+/* The claimed run, of pages that were all in the state of the first, is settled as `to`. */
+static void settle_run(struct vpager_region *region, size_t page, size_t n, enum page_state from, enum page_state to)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t before = (page_load(&region->table.word[page + i]) & ~PAGE_STATE) | from;
+
+		settle_shown(region, page + i, before, to, 0);
+	}
+}
+
+/* It could not be shown.  Part of a run may be: it goes back, or is settled as what it is at the most. */
+static void leave_run(struct vpager_region *region, size_t page, size_t n, uint32_t before, enum page_state to)
+{
+	enum page_state from = page_state(before);
+
+	if (n > 1 && region->engine->protect(region, page, n, page_prot(before, to), page_prot(before, from))) {
+		settle_run(region, page, n, from, to);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		page_settle(&region->table, page + i, from, 0, 0);
+}
+
+static void preserve_run(struct vpager_region *region, size_t page, size_t n, uint32_t before)
+{
+	bool kept = false;
+
+	for (size_t i = 0; i < n; i++)
+		kept |= cow_preserve(region, page + i, before);
+	if (kept)
+		count(&region->counters.cow_copies, 1);
+}
+
 /* A page whose bytes are here becomes visible as `to`.  Also for one that is visible as that already: reclaim by the kernel
  * takes mappings away without asking us, and applying the engine again is the cure. */
 static enum outcome show(struct vpager_region *region, size_t page, uint32_t seen, enum page_state to, struct attempt *attempt)
 {
-	uint32_t before = seen;
+	bool write = attempt->fault->access == VPAGER_ACCESS_WRITE || attempt->unsure;
+	uint32_t before;
+	size_t n;
 	int err;
 
 	if (to == PAGE_WRITABLE && page_state(seen) != PAGE_WRITABLE) {
@@ -95,17 +166,23 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		gate_leave(&region->gate);
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
 	}
-	err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), page_prot(before, to));
+	before = region_now(region, page, seen);
+	if (to == PAGE_WRITABLE && !write && cow_pending(region, page))
+		to = PAGE_READABLE; /* a copy only for a write */
+	n = claim_run(region, page, seen, before, to);
+	if (to == PAGE_WRITABLE)
+		preserve_run(region, page, n, before);
+	err = region->engine->protect(region, page, n, page_prot(before, page_state(before)), page_prot(before, to));
 	if (err)
-		page_settle(&region->table, page, page_state(before), 0, 0);
+		leave_run(region, page, n, before, to);
 	else
-		settle_shown(region, page, before, to, 0);
+		settle_run(region, page, n, page_state(before), to);
 	gate_leave(&region->gate);
 	region_settled(region);
 	if (err)
 		return fail(attempt, err);
 	if (page_state(before) == PAGE_HIDDEN)
-		count(&region->counters.soft_faults, 1);
+		count(&region->counters.soft_faults, n);
 	return OUTCOME_RESOLVED;
 }
 
@@ -127,7 +204,7 @@ enum outcome region_attempt(struct vpager_region *region, size_t page, struct at
 {
 	page_word *word = &region->table.word[page];
 	enum vpager_access access = attempt->fault->access;
-	uint32_t seen = page_load(word);
+	uint32_t seen = page_load(word), now = region_now(region, page, seen);
 
 	if (page_claimed(seen)) {
 		count(&region->counters.retries, 1);
@@ -135,9 +212,9 @@ enum outcome region_attempt(struct vpager_region *region, size_t page, struct at
 	}
 	if (attempt->waited && (seen & PAGE_FAILED))
 		return fail(attempt, -(int)(seen >> PAGE_PIN_SHIFT));
-	if (!allowed(region, seen, attempt))
+	if (!allowed(region, now, attempt))
 		return fail(attempt, -EACCES);
-	switch (page_state(seen)) {
+	switch (page_state(now)) {
 	case PAGE_ABSENT:
 		return fill_absent(region, page, seen, attempt);
 	case PAGE_HIDDEN:
@@ -240,7 +317,7 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		fault->error = -ESTALE;
 		return OUTCOME_FAILED;
 	}
-	word = page_load(&region->table.word[page]);
+	word = region_now(region, page, page_load(&region->table.word[page]));
 	see_fetch(region, fault, word);
 	if (word & PAGE_AHEAD)
 		page_flags(&region->table.word[page], 0, PAGE_AHEAD); /* read ahead for this one */

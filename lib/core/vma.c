@@ -20,7 +20,7 @@ static int visible_prot(const struct vpager_region *region, size_t page)
 
 	if (page >= region->table.pages) /* also page -1: the region's ends border on something else */
 		return -1;
-	word = page_load(&region->table.word[page]);
+	word = region_now(region, page, page_load(&region->table.word[page]));
 	return page_visible(word) ? page_prot(word, page_state(word)) : PROT_NONE;
 }
 
@@ -44,6 +44,11 @@ void vma_begin(struct vpager_region *region)
 void vma_end(struct vpager_region *region)
 {
 	used_changes(region, -atomic_load_explicit(&region->vmas, memory_order_relaxed));
+}
+
+void vma_hidden(struct vpager_region *region)
+{
+	used_changes(region, VMAS_BARE - atomic_load_explicit(&region->vmas, memory_order_relaxed));
 }
 
 static size_t vma_count(const struct vpager_region *region)
@@ -113,10 +118,10 @@ static bool isolated(const struct vpager_region *region, size_t page)
 static bool hide(struct vpager_region *region, size_t page)
 {
 	page_word *word = &region->table.word[page];
-	uint32_t seen = page_load(word), before = seen;
+	uint32_t seen = page_load(word), before;
 	int err = -1;
 
-	if (!page_visible(seen) || page_pins(seen) || !isolated(region, page))
+	if (!page_visible(region_now(region, page, seen)) || page_pins(seen) || !isolated(region, page))
 		return false;
 	if (seen & PAGE_ACCESSED) {
 		page_flags(word, 0, PAGE_ACCESSED);
@@ -125,6 +130,7 @@ static bool hide(struct vpager_region *region, size_t page)
 	if (!gate_enter(&region->gate))
 		return false;
 	if (page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
+		before = region_now(region, page, seen);
 		err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
 		page_settle(&region->table, page, err ? page_state(before) : PAGE_HIDDEN, 0, 0);
 		region_settled(region);

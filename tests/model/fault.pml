@@ -35,6 +35,7 @@ inline forget_attempt()
 
 inline settle_shown(page, to)
 {
+	cow_shown(page);
 	if
 	:: to == PAGE_WRITABLE -> page_settle(page, PAGE_WRITABLE, PAGE_DIRTY | PAGE_WRITTEN | SHOWN, PAGE_ARMED)
 	:: else -> page_settle(page, PAGE_READABLE, SHOWN, 0)
@@ -48,11 +49,16 @@ inline show_page(page, access)
 	if
 	:: !in -> outcome = WAIT; ticket = ON_GATE
 	:: else ->
-		d_step { before = seen; to = shown_as(seen, access); outcome = RESOLVED }
+		d_step { before = region_now(seen, page); to = shown_as(before, access); outcome = RESOLVED }
 		page_claim(page, seen, PAGE_CHANGING, ok);
 		if
 		:: !ok -> gate_leave() /* somebody was faster: look again */
 		:: else ->
+			if
+			:: to == PAGE_WRITABLE && access == READ && cow_pending(page) -> to = PAGE_READABLE
+			:: to == PAGE_WRITABLE && !(access == READ && cow_pending(page)) -> cow_preserve(page)
+			:: else -> skip
+			fi;
 			protect(page, (to == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err);
 			if
 			:: err -> outcome = FAILED; page_settle(page, page_state(before), 0, 0)
@@ -151,6 +157,7 @@ inline fill_with_room(page)
 			outcome = WAIT;
 			ticket = ON_GATE
 		:: else ->
+			as = (as == WRITE && cow_pending(page) -> READ : as); /* the write comes back */
 			publish(page, n, as, err);
 			settle_filled(page, n, as, !err);
 			gate_leave();
@@ -315,8 +322,8 @@ inline fault(page, access)
 		seen = word[page];
 		count_repeats();
 		if
-		:: waited && page_visible(seen) -> outcome = RESOLVED /* what it slept for */
-		:: !waited && page_visible(seen) && !comes_back && access == READ -> outcome = RESOLVED /* just shown by another */
+		:: waited && page_visible(region_now(seen, page)) -> outcome = RESOLVED /* what it slept for */
+		:: !waited && page_visible(region_now(seen, page)) && !comes_back && access == READ -> outcome = RESOLVED /* just shown by another */
 		:: else -> region_attempt(page, access)
 		fi;
 		if

@@ -3,7 +3,7 @@
  * lib/core/gate.c for the model: who may show, open or drop pages while somebody needs them all to hold still.  Without GATE
  * nobody ever closes it, and its steps are left out. */
 
-#ifdef GATE
+#if defined(GATE) || defined(SNAPSHOTS)
 
 #define GATE_CLOSED (1 << 7)
 

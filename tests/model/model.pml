@@ -5,15 +5,16 @@
  *
  *      wait.pml page.pml gate.pml      the C files of the same names: tickets, page words, the gate
  *      memory.pml                      the bytes, and what must hold of them
+ *      snapshot.pml                    generations, what is kept of a page, the cut, reading
  *      fault.pml reclaim.pml room.pml range.pml      who changes page states
  *
  * Checked: no reader ever sees a page that is not whole and the newest; no write is lost: at any time each page's newest
  * bytes are in memory, or in the store (in swap) and the word says so; nobody writes while the closer of the gate relies on it; a page
  * is filled once per residence; the resident limit holds; a pinned page stays accessible; a flush and an arming miss no write; and
- * everybody gets to the end: a wake-up that is lost leaves somebody asleep, which spin reports as an invalid end state.
+ * every snapshot reads as memory was at its cut; everybody gets to the end: a wake-up that is lost leaves somebody asleep, which spin reports as an invalid end state.
  *
- * To add something (snapshots: a generation, what is preserved): its own file with an inline for each C function, its ghosts and
- * assertions there, a process below, lines in `scenarios' and `mutations'. */
+ * To add something: its own file with an inline for each C function, its ghosts and assertions there, a process below, lines in
+ * `scenarios' and `mutations'. */
 
 #ifndef PAGES
 #define PAGES 1
@@ -58,6 +59,7 @@
 #include "memory.pml"
 #include "gate.pml"
 #include "room.pml"
+#include "snapshot.pml"
 #include "reclaim.pml"
 #include "fault.pml"
 #include "range.pml"
@@ -72,6 +74,7 @@ byte started, finished, working;
 	FAULT_LOCALS;                                                                                                   \
 	RECLAIM_LOCALS;                                                                                                 \
 	ROOM_LOCALS;                                                                                                    \
+	COW_LOCALS;                                                                                                     \
 	byte turns = TURNS
 
 /* Any page. */
@@ -244,6 +247,32 @@ proctype closer()
 }
 #endif
 
+#ifdef SNAPSHOTS
+/* Takes SNAPSHOTS snapshots, and reads all that live after each; frees them in one order or the other. */
+proctype taker()
+{
+	LOCALS;
+	byte mine, low, high, k;
+	bool hides, some_pinned, over;
+	bool carried[PAGES];
+
+	do
+	:: k < SNAPSHOTS -> take(mine); read_all(mine); k++
+	:: else -> break
+	od;
+#if SNAPSHOTS > 1
+	if
+	:: true -> free_snapshot(SNAPSHOTS); read_all(1); free_snapshot(1)
+	:: true -> free_snapshot(1); read_all(SNAPSHOTS); free_snapshot(SNAPSHOTS)
+	fi;
+#else
+	free_snapshot(1);
+#endif
+	d_step { mine = 0; k = 0; hides = false; some_pinned = false; over = false; forget_attempt(); forget_result() }
+	finished++
+}
+#endif
+
 #define RUN_ALL(count, process)                                                                                         \
 	i = 0;                                                                                                          \
 	do                                                                                                              \
@@ -281,6 +310,9 @@ init
 #endif
 #ifdef GATE
 		RUN_ALL(GATE, closer());
+#endif
+#ifdef SNAPSHOTS
+		RUN_ALL(1, taker());
 #endif
 #ifdef WORKERS
 		RUN_ALL(WORKERS, worker());

@@ -14,6 +14,10 @@ inline range_await(page)
 
 /* ---- pins ---- */
 
+#define page_ready(seen, page, access)                                                                                  \
+	(page_state(region_now(seen, page)) == PAGE_WRITABLE ||                                                         \
+	 (access == READ && page_state(region_now(seen, page)) == PAGE_READABLE))
+
 /* Until the page can be accessed so; outcome FAILED: never. */
 inline bring(page, access)
 {
@@ -22,7 +26,7 @@ inline bring(page, access)
 	:: outcome != FAILED ->
 		seen = word[page];
 		if
-		:: page_state(seen) == PAGE_WRITABLE || (access == READ && page_state(seen) == PAGE_READABLE) -> break
+		:: page_ready(seen, page, access) -> break
 		:: else -> region_attempt(page, access)
 		fi;
 		if
@@ -35,13 +39,29 @@ inline bring(page, access)
 	od
 }
 
+/* Inside the gate, behind which a snapshot may have been taken. */
+inline pin_ready(page, access)
+{
+	ok = false;
+	gate_enter(in);
+	if
+	:: !in -> gate_await()
+	:: else ->
+		if
+		:: page_ready(seen, page, access) -> page_pin(page, seen, ok)
+		:: else -> skip
+		fi;
+		gate_leave()
+	fi
+}
+
 inline pin_page(page, access)
 {
 	do
 	:: bring(page, access);
 	   if
 	   :: outcome == FAILED -> break
-	   :: else -> page_pin(page, seen, ok)
+	   :: else -> pin_ready(page, access)
 	   fi;
 	   if
 	   :: ok -> break
@@ -108,7 +128,9 @@ inline watch_claim(page)
 	   ok = false;
 	   if
 	   :: !in -> gate_await()
-	   :: in && !page_claimed(seen) -> page_claim(page, seen, PAGE_CHANGING, ok)
+	   :: in && !page_claimed(seen) ->
+		page_claim(page, seen, PAGE_CHANGING, ok);
+		before = region_now(before, page)
 	   :: else -> skip
 	   fi;
 	   if

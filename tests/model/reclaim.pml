@@ -32,7 +32,7 @@ inline claim_dirty(page)
 		:: else -> page_claim(page + claimed, old[claimed], PAGE_WRITING, ok)
 		fi;
 		if
-		:: ok -> claimed++
+		:: ok -> old[claimed] = region_now(old[claimed], page + claimed); claimed++
 		:: else -> old[claimed] = 0; break
 		fi
 	:: else -> break
@@ -131,7 +131,7 @@ inline reclaim_evict(page)
 		if
 		:: !in -> skip
 		:: else ->
-			was = found;
+			was = region_now(found, page);
 			page_claim(page, found, PAGE_EVICTING, ok);
 			if
 			:: ok -> evict(page)
@@ -176,7 +176,7 @@ inline hide(page)
 		if
 		:: !in -> skip
 		:: else ->
-			was = found;
+			was = region_now(found, page);
 			page_claim(page, found, PAGE_CHANGING, ok);
 			if
 			:: ok ->

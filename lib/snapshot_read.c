@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reading a snapshot.  A page's kept bytes are on its chain of copies; one that did not change is read where it is: here, in its
+ * store, or nowhere (zeros).  After a look at a page that may change meanwhile, `safe` is looked at again.  The bytes go by way
+ * of a buffer of ours: the program's may be managed memory, which is touched while nothing is held. */
+#include <errno.h>
+#include <string.h>
+#include "core/export.h"
+#include "core/landing.h"
+#include "core/sys.h"
+#include "range.h"
+#include "runtime.h"
+#include "snapshot.h"
+
+#define PIECE_BYTES ((size_t)16 << 10) /* on the stack */
+#define AGAIN 1                        /* the page changed under our eyes */
+
+/* A part of one page. */
+struct piece {
+	struct vpager_snapshot *snapshot;
+	size_t page, at, len;
+	unsigned char *to;
+	const arch_sigset_t *open; /* the program's signals, for when we sleep */
+};
+
+int snapshot_error(const struct vpager_snapshot *snapshot)
+{
+	/* acquire pairs with the release of whoever gave it up, and then let its bytes change */
+	return snapshot->stale ? -ESTALE : atomic_load_explicit(&snapshot->core.lost, memory_order_acquire);
+}
+
+static bool kept(const struct vpager_snapshot *snapshot, size_t page)
+{
+	/* acquire pairs with cow_preserve: the copy is on the chain */
+	return atomic_load_explicit(&snapshot->of->cow.marks[page].safe, memory_order_acquire) >= snapshot->core.generation;
+}
+
+/* Whether what was read outside of any claim was the snapshot's. */
+static int confirm(const struct piece *piece)
+{
+	int err;
+
+	atomic_thread_fence(memory_order_acquire); /* the read comes before the two looks */
+	err = snapshot_error(piece->snapshot);
+	return err || !kept(piece->snapshot, piece->page) ? err : AGAIN;
+}
+
+static int read_copy(const struct piece *piece)
+{
+	struct snapshots *all = piece->snapshot->of;
+	uint32_t id;
+
+	pthread_rwlock_rdlock(&all->chains);
+	id = cow_find(&all->cow, piece->page, piece->snapshot->core.generation);
+	if (id)
+		memcpy(piece->to, copies_bytes(&all->cow.copies, id) + piece->at, piece->len);
+	pthread_rwlock_unlock(&all->chains);
+	return id ? 0 : snapshot_error(piece->snapshot);
+}
+
+/* The page is here, and did not change.  The claim keeps it here and as it is. */
+static int read_live(const struct piece *piece, uint32_t seen)
+{
+	struct vpager_region *region = piece->snapshot->region;
+	int err = AGAIN;
+
+	if (!gate_enter(&region->gate)) {
+		gate_await(&region->gate);
+		return AGAIN;
+	}
+	if (page_claim(&region->table, piece->page, &seen, PAGE_CHANGING)) {
+		uint32_t now = region_now(region, piece->page, seen);
+
+		if (!kept(piece->snapshot, piece->page)) {
+			memcpy(piece->to, region->engine->bytes(region, piece->page, now) + piece->at, piece->len);
+			err = snapshot_error(piece->snapshot);
+		}
+		page_settle(&region->table, piece->page, page_state(now), 0, 0);
+		region_settled(region);
+	}
+	gate_leave(&region->gate);
+	return err;
+}
+
+/* Bytes of the page that the source was ever asked to keep; beyond, zeros. */
+static size_t stored_part(const struct piece *piece, uint32_t word)
+{
+	const struct vpager_region *region = piece->snapshot->region;
+	size_t end = word & PAGE_SWAPPED ? region->length : region->stored_bytes;
+	size_t from = (piece->page << region->page_shift) + piece->at;
+
+	if (from >= end)
+		return 0;
+	return piece->len < end - from ? piece->len : end - from;
+}
+
+/* The page is not here.  It is brought in only where its store's code runs in workers. */
+static int read_absent(const struct piece *piece, uint32_t seen)
+{
+	struct vpager_region *region = piece->snapshot->region;
+	uint64_t offset;
+	struct vpager_store *source = fill_source(region, piece->page, seen, &offset);
+	size_t n = source ? stored_part(piece, seen) : 0;
+	int err = 0;
+
+	if (source && source->ops.read_in == VPAGER_CALL_WORKER) {
+		err = range_bring(region, piece->page, false, piece->open, &seen);
+		return err ? err : AGAIN;
+	}
+	if (n)
+		err = store_read(source, offset + piece->at, piece->to, n, NULL, NULL);
+	memset(piece->to + n, 0, piece->len - n);
+	return err ? err : confirm(piece);
+}
+
+static int read_piece(const struct piece *piece)
+{
+	struct vpager_region *region = piece->snapshot->region;
+	int err;
+
+	do {
+		uint32_t seen = page_load(&region->table.word[piece->page]);
+
+		err = snapshot_error(piece->snapshot);
+		if (err)
+			return err;
+		if (kept(piece->snapshot, piece->page))
+			return read_copy(piece);
+		if (page_claimed(seen))
+			err = range_await(region, piece->page, piece->open);
+		else if (page_state(seen) == PAGE_ABSENT)
+			err = read_absent(piece, seen);
+		else
+			err = read_live(piece, seen);
+		if (page_claimed(seen) && !err)
+			err = AGAIN;
+	} while (err == AGAIN);
+	return err;
+}
+
+/* At most PIECE_BYTES, with the program's signals closed. */
+int snapshot_read_some(struct vpager_snapshot *snapshot, size_t off, unsigned char *to, size_t len, const arch_sigset_t *open)
+{
+	const struct vpager_region *region = snapshot->region;
+	int err = 0;
+
+	for (size_t done = 0, n; done < len && !err; done += n) {
+		size_t at = (off + done) & (region->page_bytes - 1);
+		struct piece piece = {snapshot, (off + done) >> region->page_shift, at, 0, to + done, open};
+
+		n = region->page_bytes - at < len - done ? region->page_bytes - at : len - done;
+		piece.len = n;
+		err = read_piece(&piece);
+	}
+	return err;
+}
+
+VPAGER_EXPORT int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len)
+{
+	unsigned char piece[PIECE_BYTES];
+	arch_sigset_t open;
+	int err;
+
+	if (!snapshot || (!buf && len))
+		return -EINVAL;
+	err = snapshot_error(snapshot);
+	if (err)
+		return err;
+	if (off > snapshot->length || len > snapshot->length - off)
+		return -EINVAL;
+	for (size_t done = 0, n; done < len; done += n) {
+		n = len - done < sizeof piece ? len - done : sizeof piece;
+		signals_close(&open);
+		err = snapshot_read_some(snapshot, off + done, piece, n, &open);
+		signals_restore(&open);
+		if (err)
+			return err;
+		memcpy((char *)buf + done, piece, n);
+	}
+	return 0;
+}
