@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/export.h"
+#include "core/landing.h"
 #include "range.h"
 #include "runtime.h"
 #include "snapshot.h"
@@ -111,7 +112,21 @@ VPAGER_EXPORT int vpager_snapshot_changes(struct vpager_snapshot *older, struct 
 	return err;
 }
 
-/* The pinned page becomes what it was. */
+struct copying {
+	void *to;
+	const void *from;
+	size_t len;
+};
+
+static int copy(void *arg)
+{
+	const struct copying *it = arg;
+
+	memcpy(it->to, it->from, it->len);
+	return 0;
+}
+
+/* The pinned page becomes what it was.  It is open, but where the kernel refused to open it, which the access finds out. */
 static int write_back(struct vpager_snapshot *snapshot, size_t page, const arch_sigset_t *open)
 {
 	const struct vpager_region *region = snapshot->region;
@@ -125,7 +140,7 @@ static int write_back(struct vpager_snapshot *snapshot, size_t page, const arch_
 		n = end - off < sizeof piece ? end - off : sizeof piece;
 		err = snapshot_read_some(snapshot, off, piece, n, open);
 		if (!err)
-			memcpy(to + off, piece, n);
+			err = landing_run(copy, &(struct copying){to + off, piece, n}, NULL);
 	}
 	return err;
 }

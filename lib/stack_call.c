@@ -103,7 +103,7 @@ static int run(void *arg)
 
 VPAGER_EXPORT int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void *arg), void *arg, struct vpager_fault *out)
 {
-	arch_sigset_t mask;
+	arch_sigset_t found = thread_self.mask;
 	int err;
 
 	if (!stack || !fn)
@@ -120,11 +120,8 @@ VPAGER_EXPORT int vpager_stack_call(struct vpager_stack *stack, void (*fn)(void 
 
 	stack->caller.thread = &thread_self;
 	stack->caller.frame = stack_here();
-	/* Landing leaves handlers of the program that ran on the stack without their sigreturn: the mask is put back
-	 * here. */
-	sys_sigmask(SIG_BLOCK, NULL, &mask);
-	err = landing_run_for(stack, run, &call, out);
+	err = landing_run_for(stack, run, &call, out, &found);
 	if (err)
-		sys_sigmask(SIG_SETMASK, &mask, NULL);
+		thread_mask_after(&found); /* landing leaves the handler's */
 	return err;
 }

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include "core/arch/arch.h"
@@ -156,6 +157,37 @@ static void unblock_faults(void)
 	arch_sigset_add(&faults, SIGSEGV);
 	arch_sigset_add(&faults, SIGBUS);
 	(void)sys_sigmask(SIG_UNBLOCK, &faults, NULL); /* one that is raised while it is blocked kills */
+	(void)sys_sigmask(SIG_BLOCK, NULL, &thread_self.mask);
+}
+
+/* What the program's handlers of blocked signals, those that run on whatever stack there is, had added to the mask of the thread
+ * as it was attached. */
+static arch_sigset_t mask_in_handlers(const arch_sigset_t *found)
+{
+	arch_sigset_t mask = thread_self.mask;
+
+	for (int signo = 1; signo <= (int)(8 * sizeof mask); signo++) {
+		struct arch_sigaction action = {0};
+
+		if (!arch_sigset_has(found, signo) || arch_sigset_has(&thread_self.mask, signo) || sys_sigaction(signo, NULL, &action) ||
+		    action.handler == SIG_DFL || action.handler == SIG_IGN || (action.flags & SA_ONSTACK))
+			continue;
+		if (!(action.flags & SA_NODEFER))
+			arch_sigset_add(&mask, signo);
+		for (size_t i = 0; i < sizeof mask.word / sizeof *mask.word; i++)
+			mask.word[i] |= action.mask.word[i];
+	}
+	return mask;
+}
+
+/* Abandoned handlers do not take off what they had added.  The mask before them is not asked for at each call, which would be a
+ * system call and most of the cost; but if handlers explain all that is blocked, they are what was abandoned. */
+void thread_mask_after(const arch_sigset_t *found)
+{
+	arch_sigset_t explained = mask_in_handlers(found);
+	bool handlers = memcmp(&explained, found, sizeof explained) == 0;
+
+	(void)sys_sigmask(SIG_SETMASK, handlers ? &thread_self.mask : found, NULL);
 }
 
 VPAGER_EXPORT int vpager_thread_attach(void)

@@ -114,6 +114,7 @@ static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct
 	int saved = errno;
 	enum outcome outcome;
 	struct landing_pad *pad;
+	arch_sigset_t mask;
 
 	fault->size = sizeof *fault;
 	if (fault_has_address(si))
@@ -125,8 +126,9 @@ static bool resolve(int signo, const siginfo_t *si, const ucontext_t *uc, struct
 	if (outcome == OUTCOME_FAILED) {
 		pad = landing_find(uc);
 		errno = saved; /* entry_signal does not get to it */
+		memcpy(&mask, &uc->uc_sigmask, sizeof mask); /* the kernel's mask is the front of libc's */
 		if (pad)
-			landing_jump(pad, fault, &uc->uc_stack);
+			landing_jump(pad, fault, &uc->uc_stack, &mask);
 	}
 	if (outcome == OUTCOME_ABORT) {
 		tell_fatal(fault);

@@ -31,7 +31,8 @@ struct landing_pad {
 	const void *forwarded;
 	uint32_t forward_depth, norecover;
 	struct vpager_fault fault;
-	stack_t alternate; /* as the kernel had it when the fault came */
+	stack_t alternate; /* as the kernel had it when the fault came, and the mask too */
+	arch_sigset_t mask;
 	sigjmp_buf env;
 };
 
@@ -46,7 +47,8 @@ static void pad_unlink(struct landing_pad *pad)
 	pad->canary = 0;
 }
 
-int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *arg, struct vpager_fault *out)
+int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *arg, struct vpager_fault *out,
+                    arch_sigset_t *mask)
 {
 	__attribute__((cleanup(pad_unlink))) struct landing_pad pad = {
 	    .next = thread_self.pads,
@@ -68,6 +70,7 @@ int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *a
 	thread_self.forwarded = pad.forwarded;
 	thread_self.forward_depth = pad.forward_depth;
 	thread_self.norecover = pad.norecover;
+	*mask = pad.mask;
 	if (out) {
 		size_t size = out->size < sizeof pad.fault ? out->size : sizeof pad.fault;
 
@@ -79,7 +82,9 @@ int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *a
 
 int landing_run(int (*fn)(void *), void *arg, struct vpager_fault *out)
 {
-	return landing_run_for(NULL, fn, arg, out);
+	arch_sigset_t mask;
+
+	return landing_run_for(NULL, fn, arg, out, &mask);
 }
 
 void landing_rearm(const stack_t *alternate)
@@ -121,10 +126,11 @@ struct landing_pad *landing_find(const ucontext_t *uc)
 	return NULL;
 }
 
-void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const stack_t *alternate)
+void landing_jump(struct landing_pad *pad, const struct vpager_fault *fault, const stack_t *alternate, const arch_sigset_t *mask)
 {
 	pad->fault = *fault;
 	pad->alternate = *alternate;
+	pad->mask = *mask;
 	siglongjmp(pad->env, 1);
 }
 

@@ -60,7 +60,7 @@ static void hook_run(void *arg)
 	call->hook.fn(call->hook.arg);
 	if (!call->pad)
 		overflow_abort(&call->fault);
-	landing_jump(call->pad, &call->fault, &call->alternate);
+	landing_jump(call->pad, &call->fault, &call->alternate, &call->mask);
 }
 
 static void hook_enter(struct vpager_stack *stack, const struct stack_hook *hook, const struct vpager_fault *fault,

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "arch/arch.h"
 
 /* The thread's own stack, if its overflow is to be recognised: high is not 0. */
 struct own_stack {
@@ -30,6 +31,7 @@ struct thread {
 	struct own_stack own;
 	uintptr_t alternate_low; /* of the alternate stack, as the thread was attached; 0: it was not */
 	size_t alternate_bytes;
+	arch_sigset_t mask; /* as the thread was attached */
 };
 
 extern __thread struct thread thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
