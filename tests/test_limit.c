@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
-#include "paging.h"
+#include "crowd.h"
 
 /* ---- somebody who looks all the time ---- */
 
@@ -236,6 +236,37 @@ START_TEST(what_a_failed_read_took_is_given_back)
 	ck_assert_uint_eq(memory_files(), 0);
 	w.read_result = 0;
 	sure_pattern(base_of(region), 0, w.length);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
+static void walk_or_evict(int nr, void *arg)
+{
+	struct vpager_region *region = arg;
+	size_t page = page_size();
+	double end = seconds() + 0.7;
+
+	for (size_t i = 0; seconds() < end; i++) {
+		if (nr == 0) {
+			int got = try_load(base_of(region) + (8 + i % 56) * page, NULL);
+
+			SURE(got == pattern((8 + i % 56) * page), "page %zu: %d", 8 + i % 56, got);
+		} else {
+			SURE(vpager_region_evict(region, 8 * page, 56 * page) == 0, "evict");
+		}
+	}
+}
+
+/* All that is not pinned goes between the look at the limit and the search for what could go. */
+START_TEST(room_that_others_gave_back_is_found)
+{
+	struct watched w = {.length = 64 * page_size(), .context = VPAGER_CALL_HANDLER};
+	struct vpager_region *region =
+	    REGION_OVER(&w, .resident_limit_bytes = 16 * page_size(), .readahead_bytes = VPAGER_READAHEAD_NONE);
+
+	OK(vpager_region_pin(region, 0, 8 * page_size(), false));
+	crowd_run(3, walk_or_evict, region);
+	OK(vpager_region_unpin(region, 0, 8 * page_size()));
 	OK(vpager_region_destroy(region, 0));
 }
 END_TEST
@@ -704,6 +735,7 @@ static Suite *limit_suite(void)
 	tcase_add_test(one, an_access_across_two_pages_among_pages_that_need_a_worker);
 	tcase_add_test(one, an_access_across_two_pages_against_a_region_that_has_all_the_room);
 	tcase_add_loop_test(one, what_a_failed_read_took_is_given_back, 0, 2);
+	tcase_add_test(one, room_that_others_gave_back_is_found);
 	tcase_add_loop_test(one, a_limit_below_8_pages_is_invalid, 0, PAGE_SIZES);
 	tcase_set_timeout(one, 60);
 	suite_add_tcase(suite, one);

@@ -26,6 +26,13 @@ static bool residency_take(struct residency *residency, size_t bytes)
 	return true;
 }
 
+static bool residency_has(struct residency *residency, size_t bytes)
+{
+	size_t now = atomic_load_explicit(&residency->bytes, memory_order_relaxed);
+
+	return !residency->limit || (now + bytes <= residency->limit && now + bytes >= now);
+}
+
 static void residency_return(struct residency *residency, size_t bytes)
 {
 	atomic_fetch_sub_explicit(&residency->bytes, bytes, memory_order_relaxed);
@@ -369,8 +376,10 @@ static enum room sweep(struct vpager_region *region, enum vpager_call_context ma
 			atomic_store_explicit(&region->hand, at, memory_order_relaxed);
 			return ROOM_MADE;
 		}
-		/* Each that is spared again was shown meanwhile: somebody got on.  What was just shown is not taken where a worker
-		 * could take older pages: two pages that one instruction needs would take turns for ever. */
+		/* Each that is spared again was shown meanwhile: somebody got on, as when room was taken or given back.  What was
+		 * just shown is not taken where a worker could take older pages: two pages that one instruction needs would take
+		 * turns for ever. */
+		round.spared |= atomic_load_explicit(&region->residency.bytes, memory_order_relaxed) != held;
 	} while (round.spared && !round.needs_worker);
 	if (round.needs_worker)
 		return ROOM_NEEDS_WORKER;
@@ -438,7 +447,8 @@ static enum room make_room(struct vpager_region *region, size_t bytes, enum vpag
 		} else {
 			room = sweep(region, may_run);
 		}
-		if (room != ROOM_MADE)
+		/* Nothing may be left that could go because somebody else gave it back just now. */
+		if (room != ROOM_MADE && !(room == ROOM_NONE && residency_has(*full, bytes)))
 			return room;
 	}
 }

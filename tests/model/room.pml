@@ -118,7 +118,8 @@ inline sweep(which)
 	   od;
 	   if
 	   :: went -> room = ROOM_MADE; break
-	   :: !went && spared -> skip /* each that is spared again was shown meanwhile: somebody got on */
+	   /* each that is spared again was shown meanwhile: somebody got on, as when room was taken or given back */
+	   :: !went && (spared || residency[which] != held) -> skip
 	   :: else -> room = (busy || held > here -> ROOM_BUSY : ROOM_NONE); break
 	   fi
 	od
@@ -173,6 +174,7 @@ inline make_room(page, n)
 	   fi;
 	   if
 	   :: room == ROOM_MADE -> skip
+	   :: room == ROOM_NONE && residency[crowded] + n <= (crowded == REGION(page) -> LIMIT : TOTAL) -> skip /* given back just now */
 	   :: else -> break
 	   fi
 	od
