@@ -379,7 +379,8 @@ int main(int argc, char **argv)
 	                                      {"stack", required_argument, NULL, 's'},
 	                                      {"help", no_argument, NULL, 'H'},
 	                                      {0}};
-	struct vpager_stack_pool_options options = {.size = sizeof options, .limit_bytes = (size_t)STACK_MIB << 20};
+	struct vpager_stack_pool_options options = {
+	    .size = sizeof options, .limit_bytes = (size_t)STACK_MIB << 20, .max_stacks = 1};
 	struct vpager_stack_pool *pool;
 	size_t hostile_levels = 0;
 	bool ok = true;

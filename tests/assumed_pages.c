@@ -126,13 +126,11 @@ int __wrap_madvise(void *address, size_t len, int advice)
 	return __real_madvise(address, len, advice);
 }
 
-/* The core's own anonymous mappings.  On s390x mmap has its arguments in memory; there it stays as it is. */
+/* The core's own anonymous mappings.  On s390x mmap has its arguments in memory. */
 #if defined(SYS_mmap2)
 #define NR_MMAP SYS_mmap2
-#elif !defined(__s390__)
-#define NR_MMAP SYS_mmap
 #else
-#define NR_MMAP -1
+#define NR_MMAP SYS_mmap
 #endif
 
 static long map_anonymous(size_t len, int prot, int flags)
@@ -147,8 +145,15 @@ static long map_anonymous(size_t len, int prot, int flags)
 
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 {
+#ifdef __s390__
+	const unsigned long *args = (const unsigned long *)a;
+
+	if (nr == NR_MMAP && args[0] == 0 && (args[3] & MAP_ANONYMOUS))
+		return map_anonymous(args[1], (int)args[2], (int)args[3]);
+#else
 	if (nr == NR_MMAP && a == 0 && (d & MAP_ANONYMOUS))
 		return map_anonymous((size_t)b, (int)c, (int)d);
+#endif
 	if (nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_munmap)
 		sure_of_pages("a system call", (unsigned long)a, (unsigned long)b);
 #if __SIZEOF_LONG__ == 8

@@ -5,7 +5,8 @@
 . "${0%/*}/common.sh"
 
 [ "$cross" != yes ] || [ -n "${EMULATOR:-}" ] || skip "built for another machine"
-probe=tools/vpager-probe
+probe=tools/.libs/vpager-probe # the other one is libtool's script, or where there is no shared library the program itself
+[ -x "$probe" ] || probe=tools/vpager-probe
 [ -x "$probe" ] || fail "no $probe here (make builds it)"
 
 run "$probe" --help >"$tmp/help" || fail "--help ended with $?"

@@ -370,7 +370,9 @@ START_TEST(pages_of_any_size_and_ends_that_are_no_page)
 	FAILS(vpager_snapshot_read(snapshot, 1, buf, length), EINVAL);
 	FAILS(vpager_snapshot_read(snapshot, length + 1, buf, 0), EINVAL);
 	OK(vpager_snapshot_read(snapshot, length, buf, 0));
-	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 3 * page);
+	/* Two pages in sequence may be the beginning of more, in the order in which this CPU writes them. */
+	ck_assert_uint_ge(stats_of(region).snapshot_bytes, 3 * page);
+	ck_assert_uint_le(stats_of(region).snapshot_bytes, 4 * page);
 	OK(vpager_snapshot_restore(snapshot));
 	sure_bytes(base, 1, length);
 	free(buf);
