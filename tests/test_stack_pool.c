@@ -485,6 +485,40 @@ START_TEST(a_fork_on_a_stack_goes_on_in_both)
 }
 END_TEST
 
+static void fill_magazine_and_wait(int nr, void *arg)
+{
+	struct forker *f = arg;
+	struct vpager_stack *stack[20];
+	pid_t pid;
+
+	for (int i = 0; nr == 1 && i < 20; i++)
+		stack[i] = stack_of(f->pool);
+	for (int i = 0; nr == 1 && i < 20; i++)
+		vpager_stack_put(stack[i]);
+	if (nr == 1)
+		f->other = stack[0]; /* done */
+	UNTIL(*(struct vpager_stack *volatile *)&f->other != NULL);
+	if (nr == 0) {
+		pid = fork();
+		if (pid == 0) {
+			for (int i = 0; i < 20; i++)
+				stack[i] = stack_of(f->pool);
+			_exit(pool_stats(f->pool).cached == 0 ? 42 : 1);
+		}
+		waitpid(pid, &f->status, 0);
+	}
+	UNTIL(*(volatile int *)&f->status != -1);
+}
+
+START_TEST(what_other_threads_had_cached_is_the_childs)
+{
+	struct forker f = {POOL(.slot_bytes = 128 * KIB, .max_stacks = 3000), NULL, -1};
+
+	crowd_run(2, fill_magazine_and_wait, &f);
+	ck_assert_msg(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 42, "status %#x", f.status);
+}
+END_TEST
+
 static Suite *pool_suite(void)
 {
 	Suite *suite = suite_create("stack_pool");
@@ -518,6 +552,7 @@ static Suite *pool_suite(void)
 
 	tcase_set_timeout(forks, 20);
 	tcase_add_loop_test(forks, a_fork_on_a_stack_goes_on_in_both, 0, 2 * KINDS);
+	tcase_add_test(forks, what_other_threads_had_cached_is_the_childs);
 	suite_add_tcase(suite, forks);
 	return suite;
 }
