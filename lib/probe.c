@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "core/export.h"
+#include "core/stack.h"
 #include "runtime.h"
 #include "vpager.h"
 
@@ -58,6 +59,8 @@ static int try_guard_markers(const char **what)
 		return -errno;
 	*what = "madvise(MADV_GUARD_INSTALL)";
 	err = madvise(at, page, GUARD_INSTALL) < 0 ? -errno : 0;
+	if (!err && !stack_markers_close((uintptr_t)at, (uintptr_t)at + page))
+		err = -EINVAL; /* an emulator, which takes it for advice that need not be followed */
 	munmap(at, page);
 	return err;
 }

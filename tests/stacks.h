@@ -25,14 +25,17 @@ static const uint32_t kinds[] = {0, VPAGER_STACK_MPROTECT, VPAGER_STACK_LAZY, VP
 #define KINDS (int)(sizeof kinds / sizeof *kinds)
 #define KINDS_THAT_GROW 2
 
-/* Enough for threads to have magazines, and no more than 32-bit addresses have room for. */
-#define SOME (sizeof(void *) > 4 ? 3000 : 100)
+/* Enough for threads to have magazines, and no more than 32-bit addresses have room for.  (Emulators of other CPUs keep a
+ * record of each page of addresses: gigabytes for a pool of the default size.) */
+#define SOME (sizeof(void *) > 4 && !skip_emulated() ? 3000 : 100)
 
 static inline struct vpager_stack_pool *pool_with(struct vpager_stack_pool_options *options)
 {
 	struct vpager_stack_pool *pool = NULL;
 
 	options->size = sizeof *options;
+	if (!options->max_stacks && skip_emulated())
+		options->max_stacks = SOME;
 	OK(vpager_stack_pool_create(&pool, options));
 	return pool;
 }
