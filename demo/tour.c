@@ -24,6 +24,7 @@ static const struct part {
     {"read error", part_read_error},
     {"editing", part_editing},
     {"recursion", part_recursion},
+    {"snapshot", part_snapshot},
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 

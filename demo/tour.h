@@ -33,6 +33,7 @@ bool part_at_random(const struct tour *tour, struct result *result);
 bool part_read_error(const struct tour *tour, struct result *result);
 bool part_editing(const struct tour *tour, struct result *result);
 bool part_recursion(const struct tour *tour, struct result *result);
+bool part_snapshot(const struct tour *tour, struct result *result);
 
 /* ---- tour_paged.c: a region over a file of the tour's length ---- */
 

@@ -227,7 +227,7 @@ static void rows_of_bytes(const struct result *results, size_t n)
 	putchar('\n');
 	head("limit, KiB");
 	for (size_t i = 0; i < n; i++)
-		cell(results[i].counted || results[i].recursed, results[i].limit_bytes >> 10);
+		cell(results[i].limit_bytes, results[i].limit_bytes >> 10);
 	putchar('\n');
 }
 
@@ -240,6 +240,22 @@ static void rows_of_stacks(const struct result *results, size_t n)
 	head("high water, KiB");
 	for (size_t i = 0; i < n; i++)
 		cell(results[i].recursed, results[i].stack_bytes >> 10);
+	putchar('\n');
+}
+
+static void rows_of_snapshots(const struct result *results, size_t n)
+{
+	head("snapshot taken in, us");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].snapshotted, results[i].take_us);
+	putchar('\n');
+	head("pages kept for it");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].snapshotted, results[i].kept_pages);
+	putchar('\n');
+	head("pages rolled back");
+	for (size_t i = 0; i < n; i++)
+		cell(results[i].snapshotted, results[i].restored_pages);
 	putchar('\n');
 }
 
@@ -289,6 +305,7 @@ void report_numbers(const struct result *results, size_t n)
 	for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
 		row(counters[i].label, results, n, counters[i].counter);
 	rows_of_stacks(results, n);
+	rows_of_snapshots(results, n);
 	rows_of_bytes(results, n);
 	head("seconds");
 	for (size_t i = 0; i < n; i++)

@@ -21,7 +21,9 @@ struct result {
 	bool recursed; /* the part had a stack, and the rest says how it went there */
 	uint64_t levels, growths, overflows;
 	size_t stack_bytes;
-	size_t limit_bytes; /* of the region or the stack */
+	bool snapshotted; /* the part took a snapshot, and the rest says how it went */
+	uint64_t take_us, kept_bytes, kept_pages, restored_pages;
+	size_t limit_bytes; /* of the region or the stack; 0: none */
 };
 
 /* Both set the result's line.  The values are for `return finished(...)`: true, and false. */

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The tour: what it prints, on files of all kinds, on a terminal and elsewhere; that its numbers fit together; and that it
-# notices a store that lies, a write that is lost and an error without a record.
+# notices a store that lies, a write that is lost, an error without a record, a snapshot that is none
+# and a rollback that does nothing.
 . "${0%/*}/common.sh"
 
 [ "$cross" = no ] || [ -n "${EMULATOR:-}" ] || skip "built for another machine"
@@ -37,7 +38,7 @@ says() {
 	fi
 }
 
-all_equal='^Everything was compared and is equal: 5 parts, .*\.$'
+all_equal='^Everything was compared and is equal: 6 parts, .*\.$'
 escape=$(printf '\033')
 return=$(printf '\r')
 
@@ -52,7 +53,7 @@ tour "$file"
 ends 0 "a small file"
 [ ! -s "$tmp/err" ] || fail "words on standard error: $(cat "$tmp/err")"
 ! grep -q -e "$escape" -e "$return" "$tmp/out" || fail "escape sequences or a bar in a file"
-[ "$(grep -c '^  ok    ' "$tmp/out")" -eq 5 ] || fail "not five parts that are ok"
+[ "$(grep -c '^  ok    ' "$tmp/out")" -eq 6 ] || fail "not six parts that are ok"
 says out "^  file   $file\$" "a small file"
 tail -n 1 "$tmp/out" | grep -q "$all_equal" || fail "the last line is not the verdict"
 
@@ -79,17 +80,17 @@ awk -v pages="$pages" -v page="$page" -v limit="$limit" -v stacks=$stacks '
 		}
 		return n[label, i]
 	}
-	# A row of the table: its last five words are numbers, or "-" where a part has no such number.
-	NF > 5 && (" " $(NF - 4) " " $(NF - 3) " " $(NF - 2) " " $(NF - 1) " " $NF) ~ /^( [0-9.]+| -)+$/ {
+	# A row of the table: its last six words are numbers, or "-" where a part has no such number.
+	NF > 6 && (" " $(NF - 5) " " $(NF - 4) " " $(NF - 3) " " $(NF - 2) " " $(NF - 1) " " $NF) ~ /^( [0-9.]+| -)+$/ {
 		label = $1
-		for (f = 2; f <= NF - 5; f++)
+		for (f = 2; f <= NF - 6; f++)
 			label = label " " $f
 		row[label] = 1
-		for (f = 1; f <= 5; f++)
-			n[label, f] = $(NF - 5 + f)
+		for (f = 1; f <= 6; f++)
+			n[label, f] = $(NF - 6 + f)
 		if (/^    [^ ]/)
-			for (f = 1; f <= 5; f++)
-				reasons[f] += $(NF - 5 + f)
+			for (f = 1; f <= 6; f++)
+				reasons[f] += $(NF - 6 + f)
 	}
 	END {
 		edited = int((pages + 3) / 4)
@@ -119,6 +120,14 @@ awk -v pages="$pages" -v page="$page" -v limit="$limit" -v stacks=$stacks '
 			check(get("high water, KiB") <= get("limit, KiB"), "above the limit")
 			check(n["overflows", 1] == "-" && n["high water, KiB", 1] == "-", "a stack where there is none")
 		}
+		i = 6
+		check(get("faults") > 0 && get("faults") == reasons[i], "the reasons do not add up to the faults")
+		check(get("snapshot taken in, us") > 0, "taken in no time")
+		check(get("pages kept for it") > 0, "nothing was kept although something changed")
+		check(get("pages kept for it") <= get("pages rolled back"), "more was kept than changed")
+		check(page > 4096 || get("pages rolled back") * page / 1024 < get("most in memory, KiB") / 4, "too much changed")
+		check(get("limit, KiB") == "-" && get("overflows") == "-", "what there is not")
+		check(n["pages kept for it", 1] == "-", "a snapshot where there is none")
 		i = 1
 		check(pages < 100 || get("fills") < pages / 4, "nothing was read ahead")
 		i = 2
@@ -319,6 +328,90 @@ static inline ssize_t changing_pread(int fd, void *buf, size_t len, off_t at)
 END
 says out '^  FAIL  recursion  *the recursion finds 0x.* and a loop 0x' "a frame that changes"
 fi
+
+sabotage "a snapshot that shows what comes after it" <<'END'
+#include <string.h>
+#include <vpager.h>
+static struct vpager_region *taken;
+static inline int noting_take(struct vpager_snapshot **out, struct vpager_region *region,
+                              const struct vpager_snapshot_options *options)
+{
+	taken = region;
+	return vpager_snapshot_take(out, region, options);
+}
+static inline int late_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len)
+{
+	(void)snapshot;
+	memcpy(buf, (char *)vpager_region_base(taken) + off, len);
+	return 0;
+}
+#define vpager_snapshot_take noting_take
+#define vpager_snapshot_read late_read
+END
+says out '^  FAIL  snapshot  *the snapshot has .* changes of a thread' "a snapshot that shows what comes after it"
+
+sabotage "a snapshot that lacks a word" <<'END'
+#include <string.h>
+#include <vpager.h>
+static inline int losing_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len)
+{
+	int err = vpager_snapshot_read(snapshot, off, buf, len);
+	char *word = memmem(buf, len, "lines", sizeof "lines");
+
+	memset(word - 8, 0, 64); /* hash, count and text */
+	return err;
+}
+#define vpager_snapshot_read losing_read
+END
+says out '^  FAIL  snapshot  *the snapshot lacks the word "lines"' "a snapshot that lacks a word"
+
+sabotage "a count that a thread loses" <<'END'
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static _Atomic(unsigned int) additions;
+#undef atomic_fetch_add_explicit
+#define atomic_fetch_add_explicit(at, n, order) \
+	(syscall(SYS_gettid) != getpid() && ++additions == 500 ? 0 : atomic_fetch_add(at, n))
+END
+says out '^  FAIL  snapshot  *the .* counts ' "a count that a thread loses"
+
+sabotage "a view of something else" <<'END'
+#include <vpager.h>
+static inline int another_store(struct vpager_store **out, struct vpager_snapshot *snapshot)
+{
+	static const char zeros[64 << 20];
+
+	(void)snapshot;
+	return vpager_store_memory(out, zeros, sizeof zeros);
+}
+#define vpager_store_snapshot another_store
+END
+says out '^  FAIL  snapshot  *byte [0-9]* of the view is 0x' "a view of something else"
+
+sabotage "changes without the first of them" <<'END'
+#include <vpager.h>
+static int (*whole)(void *ctx, size_t off, size_t len);
+static int calls;
+static inline int but_the_first(void *ctx, size_t off, size_t len)
+{
+	return calls++ ? whole(ctx, off, len) : 0;
+}
+static inline int fewer_changes(struct vpager_snapshot *older, struct vpager_snapshot *newer,
+                                int (*each)(void *ctx, size_t off, size_t len), void *ctx)
+{
+	whole = each;
+	return vpager_snapshot_changes(older, newer, but_the_first, ctx);
+}
+#define vpager_snapshot_changes fewer_changes
+END
+says out '^  FAIL  snapshot  *a page has changed .* not among the changes' "changes without the first of them"
+
+sabotage "a rollback that does nothing" <<'END'
+#include <vpager.h>
+#define vpager_snapshot_restore(snapshot) ((void)(snapshot), 0)
+END
+says out '^  FAIL  snapshot  *byte [0-9]* of the restored table is 0x' "a rollback that does nothing"
 
 # ---- nothing is left behind ----
 
