@@ -8,7 +8,7 @@
 #include <time.h>
 #include "core/sys.h"
 
-#define MOST 64u /* each is two mappings more */
+#define MOST 1024u /* each is two mappings more, and stays while its page is claimed: no fewer than nested.c lets wait */
 #define UP_MS 10 /* as long as a thread that was woken needs to run, mostly */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held while anything is waited for */

@@ -121,17 +121,22 @@ static void bar(struct vpager_region *region, size_t page, uint32_t seen, const 
 		sys_nap();
 }
 
-/* False: sleep on *ticket, holding nothing, and start again.  A thread that runs store code may hold what others wait for; to wait
- * on its behalf could close a circle, which it finds out by itself once it has its fault.  (The same if nobody else polls: its
- * claims are what others are asleep for.) */
+/* False: sleep on *ticket, holding nothing, and start again.  A thread that runs store code may hold what others wait for; to fill a
+ * page or to wait on its behalf could close a circle, which it finds out by itself once it has its fault.  (The same if nobody else
+ * polls: its claims are what others are asleep for.) */
 static bool answer_region(struct vpager_region *region, const struct reported *it, bool spare, bool waited,
                           struct wait_ticket *ticket)
 {
 	size_t page = (it->address - region->object.base) >> region->page_shift;
 	uint32_t seen = page_load(&region->table.word[page]);
-	enum outcome outcome = spare ? bring(region, page, it, waited, &seen, ticket) : OUTCOME_WAIT;
+	bool inside = inside_is(it->tid);
+	enum outcome outcome = OUTCOME_WAIT;
 
-	if (outcome == OUTCOME_FAILED || (outcome == OUTCOME_WAIT && inside_is(it->tid)))
+	if (inside && page_state(seen) == PAGE_ABSENT)
+		outcome = OUTCOME_FAILED;
+	else if (spare)
+		outcome = bring(region, page, it, waited, &seen, ticket);
+	if (outcome == OUTCOME_FAILED || (outcome == OUTCOME_WAIT && inside))
 		bar(region, page, seen, it);
 	else if (outcome == OUTCOME_WAIT && spare)
 		return false;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "index.h"
 #include "inside.h"
 #include "region.h"
 #include "staging.h"
@@ -83,22 +82,11 @@ static unsigned char *frame(struct vpager_region *region, size_t page, size_t n,
 	return in->slot;
 }
 
-/* Copying from managed memory can be a fault in the middle of the system call.  Where that one waits for an answer, the store has
- * to be read by its code, of which it is known that it holds claims. */
-static bool may_wait(const void *from, size_t len)
-{
-	struct object *object = inside_kept() ? index_acquire_next((uintptr_t)from, (uintptr_t)from + len - 1) : NULL;
-
-	if (object)
-		object_release(object);
-	return object != NULL;
-}
-
 /* The kernel copies from where they are. */
 static bool put(struct vpager_region *region, size_t page, size_t n, const void *from, size_t len, struct incoming *in)
 {
 	(void)page;
-	if (len < n << region->page_shift || may_wait(from, len))
+	if (len < n << region->page_shift || inside_must(from, len))
 		return false;
 	in->bytes = from;
 	in->borrowed = true;

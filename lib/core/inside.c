@@ -4,6 +4,7 @@
  * the fault was reported, which the kernel orders, and leaves after it was answered: who asks about it sees it. */
 #include "inside.h"
 #include <stdatomic.h>
+#include "index.h"
 #include "sys.h"
 
 #define PLACES 256
@@ -59,4 +60,13 @@ bool inside_is(uint32_t tid)
 		if (atomic_load_explicit(&thread[(tid + i) % PLACES], memory_order_relaxed) == tid)
 			return true;
 	return atomic_load_explicit(&crowded, memory_order_relaxed) > 0;
+}
+
+bool inside_must(const void *from, size_t len)
+{
+	struct object *object = inside_kept() ? index_acquire_next((uintptr_t)from, (uintptr_t)from + len - 1) : NULL;
+
+	if (object)
+		object_release(object);
+	return object != NULL;
 }
