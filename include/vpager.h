@@ -177,7 +177,8 @@ int vpager_try(void (*fn)(void *), void *arg, struct vpager_fault *out);
 
 enum vpager_call_context {
 	VPAGER_CALL_WORKER, /* an ordinary thread, nothing of ours held: malloc, locks, network are fine */
-	VPAGER_CALL_HANDLER /* the faulting thread, inside the signal handler: async-signal-safe code only */
+	/* the faulting thread, inside the signal handler: async-signal-safe code only.  VPAGER_ENGINE_UFFD_THREAD: or one of ours */
+	VPAGER_CALL_HANDLER
 };
 
 struct vpager_store_ops {
@@ -217,7 +218,8 @@ void vpager_store_unref(struct vpager_store *store);                        /* N
 
 /* ---- regions: addresses whose pages live in a store and come in on first touch ---- */
 
-/* AUTO: the best that works here, or what the environment variable VPAGER_ENGINE says. */
+/* AUTO: the best that works here, or what the environment variable VPAGER_ENGINE says; never UFFD_THREAD unasked, over which system
+ * calls bring pages in and a fault costs more: see vpager(7). */
 enum vpager_engine { VPAGER_ENGINE_AUTO, VPAGER_ENGINE_MPROTECT, VPAGER_ENGINE_UFFD, VPAGER_ENGINE_UFFD_THREAD };
 
 #define VPAGER_REGION_PRIVATE (1u << 0)   /* dirty pages go to swap, never to the store */

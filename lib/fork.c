@@ -25,6 +25,7 @@
 #include "core/staging.h"
 #include "core/thread.h"
 #include "core/uffd.h"
+#include "reader.h"
 #include "region_map.h"
 #include "runtime.h"
 #include "snapshot.h"
@@ -266,6 +267,7 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 	region->flags |= VPAGER_REGION_PRIVATE;
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
+	region->barred = 0;
 	region->counters.dirty_pages = 0;
 	region->counters.swapped_pages = 0;
 	err = region_table_create(region);
@@ -339,6 +341,7 @@ static void in_child(void)
 	space_leave();
 	thread_self.is_worker = false;
 	workers_lost();
+	readers_lost();
 	nested_reset();
 	swing_lost();
 	entry_after_fork();

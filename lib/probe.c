@@ -137,7 +137,7 @@ static const struct feature {
      {{EPERM, "sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE, or access to /dev/userfaultfd; in a container "
 	      "also " SECCOMP},
       {ENOSYS, "a kernel with CONFIG_USERFAULTFD; if this one has it, " SECCOMP},
-      {ENOTSUP, "a libvpager with this engine; the kernel would allow it here"},
+      {EINVAL, "a kernel whose userfaultfd can write-protect (5.7 does)"},
       {0, "more descriptors or memory"}}},
     {VPAGER_FEATURE_MEMORY_FILE,
      "memory-file",

@@ -178,11 +178,9 @@ static int choose_engine(enum vpager_engine asked, const struct engine **out, co
 	*out = &engine_mprotect;
 	if (err || asked == VPAGER_ENGINE_MPROTECT)
 		return err;
-	if (asked == VPAGER_ENGINE_UFFD_THREAD)
-		return -ENOTSUP;
-	err = engine_uffd_probe();
+	err = engine_uffd_probe(asked == VPAGER_ENGINE_UFFD_THREAD ? UFFD_READ : UFFD_SIGNAL);
 	if (!err)
-		*out = &engine_uffd;
+		*out = asked == VPAGER_ENGINE_UFFD_THREAD ? &engine_uffd_thread : &engine_uffd;
 	if (asked == VPAGER_ENGINE_AUTO)
 		return 0;
 	*other = *out;

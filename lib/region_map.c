@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include "core/staging.h"
 #include "core/uffd.h"
+#include "reader.h"
 #include "runtime.h"
 #include "snapshot.h"
 #include "space.h"
@@ -52,7 +53,7 @@ static int map_aligned(struct vpager_region *region, int fd, int flags, void **o
 /* The program's view: the memory file, or for userfaultfd memory of its own. */
 static int map_base(struct vpager_region *region, void *address, bool covered)
 {
-	bool own = region->engine == &engine_uffd;
+	bool own = region->engine != &engine_mprotect;
 	int fd = own ? -1 : region->frames_fd, err;
 	int flags = MAP_NORESERVE | (own ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
 	void *base = NULL;
@@ -73,14 +74,18 @@ static int open_base(struct vpager_region *region)
 {
 	void *base = (void *)region->object.base;
 	size_t span = region->object.span;
+	bool read = region->engine == &engine_uffd_thread;
 	int fd, err = staging_open();
 
-	if (err || region->engine != &engine_uffd)
+	if (err || region->engine == &engine_mprotect)
 		return err;
-	fd = uffd_open();
+	fd = uffd_open(read ? UFFD_READ : UFFD_SIGNAL);
 	if (fd < 0)
 		return fd;
 	region->uffd = fd;
+	err = read ? readers_start(fd) : 0;
+	if (err)
+		return err;
 	/* A page of the region's that is as large can be a huge one: khugepaged makes it that once it is whole and open.  Of smaller
 	 * ones the kernel must not make any, which would bring in more than was asked for.  EINVAL: a kernel without huge pages. */
 	if (madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 && errno != EINVAL)

@@ -16,6 +16,7 @@
 #include "core/staging.h"
 #include "core/sys.h"
 #include "core/uffd.h"
+#include "reader.h"
 #include "snapshot.h"
 #include "space.h"
 #include "stack.h"
@@ -227,6 +228,7 @@ VPAGER_EXPORT int vpager_shutdown(void)
 		err = chain_remove();
 	if (running && !err) {
 		workers_stop();
+		readers_stop();
 		swing_stop();
 		space_close_all();
 		uffd_close();

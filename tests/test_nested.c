@@ -200,8 +200,8 @@ START_TEST(a_page_that_needs_itself_is_refused)
 	ck_assert_int_eq(try_load(a.base + 5, &fault), -EDEADLK);
 	ck_assert_int_eq(fault.error, -EDEADLK);
 	sure_of_address(&fault, a.base + 5); /* the outer access, not the store's */
-	ck_assert_uint_eq(a.reads[0], 1);
-	ck_assert_uint_eq(stats_of(a.region).fill_errors, 1);
+	ck_assert_uint_eq(a.reads[0], answered_by_readers() ? 2 : 1);
+	ck_assert_uint_eq(stats_of(a.region).fill_errors, a.reads[0]);
 	end_all();
 }
 END_TEST
@@ -361,8 +361,8 @@ START_TEST(an_inner_failure_is_the_outer_fills_error)
 	ck_assert_int_eq(try_load(page_of(&a, 1) + 9, &fault), -ENOTRECOVERABLE);
 	sure_of_address(&fault, page_of(&a, 1) + 9);
 	ck_assert_ptr_eq(fault.object, a.region);
-	ck_assert_uint_eq(stats_of(a.region).fill_errors, 1);
-	ck_assert_uint_eq(stats_of(b.region).fill_errors, 1);
+	ck_assert_uint_eq(stats_of(a.region).fill_errors, answered_by_readers() ? 2 : 1);
+	ck_assert_uint_eq(stats_of(b.region).fill_errors, stats_of(a.region).fill_errors);
 	b.result = 0;
 	ck_assert_int_eq(try_load(page_of(&a, 1) + 9, &fault), pattern(page_size() + 9));
 	end_all();

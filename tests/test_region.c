@@ -39,7 +39,7 @@ START_TEST(reads_run_where_the_store_says)
 	struct vpager_region *region = REGION_OVER(&w, .flags = VPAGER_REGION_READ_ONLY);
 
 	touch_all(region, page_size());
-	if (_i)
+	if (_i && !answered_by_readers())
 		ck_assert_int_eq(w.read_thread, thread_id());
 	else
 		ck_assert_int_ne(w.read_thread, thread_id());
@@ -829,7 +829,7 @@ START_TEST(counters_of_a_region_tell_what_happened)
 	w.read_result = -EIO;
 	FAILS(try_load(base_of(region), NULL), EIO);
 	s = stats_of(region);
-	ck_assert_uint_eq(s.fill_errors, 1);
+	ck_assert_uint_eq(s.fill_errors, answered_by_readers() ? 2 : 1);
 	ck_assert_uint_eq(s.fills, 10);
 	for (int i = 0; i < VPAGER_FAULT_REASONS; i++)
 		sum += s.reasons[i];

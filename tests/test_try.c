@@ -130,7 +130,10 @@ START_TEST(it_can_be_tried_again)
 	make_region(_i);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(try_load(bad(1), NULL), -EIO);
-	ck_assert_uint_eq(store.reads, 3);
+	if (answered_by_readers())
+		ck_assert_uint_ge(store.reads, 3);
+	else
+		ck_assert_uint_eq(store.reads, 3);
 	store.read_result = 0;
 	ck_assert_int_eq(try_load(bad(1), NULL), pattern(9 * page_size()));
 }

@@ -54,6 +54,10 @@ struct engine {
 	int (*drop)(struct vpager_region *region, size_t page, size_t n, int prot);
 };
 
-extern const struct engine engine_mprotect, engine_uffd;
+/* engine_uffd_thread: the same, but for who answers a fault: see uffd.h. */
+extern const struct engine engine_mprotect, engine_uffd, engine_uffd_thread;
+
+/* Of the two over userfaultfd: the mapping of claimed pages allows what it does when no barrier is up; prot: of the pages. */
+int engine_uffd_reopen(const struct vpager_region *region, size_t page, size_t n, int prot);
 
 #endif

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include "inside.h"
 #include "region.h"
 #include "staging.h"
 #include "sys.h"
@@ -78,7 +79,7 @@ static bool put(struct vpager_region *region, size_t page, size_t n, const void 
 {
 	(void)n;
 	(void)in;
-	return write_frames(region, page, from, len) == 0;
+	return !inside_must(from, len) && write_frames(region, page, from, len) == 0;
 }
 
 static void release(struct incoming *in)

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "inside.h"
 #include "region.h"
 #include "staging.h"
 #include "sys.h"
@@ -85,7 +86,7 @@ static unsigned char *frame(struct vpager_region *region, size_t page, size_t n,
 static bool put(struct vpager_region *region, size_t page, size_t n, const void *from, size_t len, struct incoming *in)
 {
 	(void)page;
-	if (len < n << region->page_shift)
+	if (len < n << region->page_shift || inside_must(from, len))
 		return false;
 	in->bytes = from;
 	in->borrowed = true;
@@ -105,17 +106,28 @@ static void abandon(struct vpager_region *region, size_t page, size_t n)
 	(void)n;
 }
 
-/* The right to execute is the mapping's, and follows the pages once any had it.  What can be executed can be written to only
- * while the program wants both. */
-static int set_executable(struct vpager_region *region, size_t page, size_t n, int prot)
+int engine_uffd_reopen(const struct vpager_region *region, size_t page, size_t n, int prot)
 {
-	if (prot & PROT_EXEC)
-		atomic_store_explicit(&region->executable, 1, memory_order_relaxed); /* who claims such a page later sees it */
-	else if (!atomic_load_explicit(&region->executable, memory_order_relaxed))
-		return 0;
-	else
+	if (!(prot & PROT_EXEC))
 		prot = region->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
 	return sys_mprotect((void *)region_page_address(region, page), n << region->page_shift, prot);
+}
+
+/* Some page had the right to execute once, or has a barrier now.  Whoever made it so had claimed that page: who claims it
+ * later sees it. */
+static bool mappings_differ(const struct vpager_region *region)
+{
+	return atomic_load_explicit(&region->executable, memory_order_relaxed) ||
+	       atomic_load_explicit(&region->barred, memory_order_relaxed);
+}
+
+/* The right to execute is the mapping's, and follows the pages once any had it.  What can be executed can be written to only
+ * while the program wants both. */
+static int set_mapping(struct vpager_region *region, size_t page, size_t n, int prot)
+{
+	if (prot & PROT_EXEC)
+		atomic_store_explicit(&region->executable, 1, memory_order_relaxed);
+	return mappings_differ(region) ? engine_uffd_reopen(region, page, n, prot) : 0;
 }
 
 /* The pages are claimed and not visible, so what is in the way there is the rest of something that failed.  Where it takes more
@@ -156,7 +168,7 @@ static int publish(struct vpager_region *region, size_t page, size_t n, int prot
 	const unsigned char *from = in->bytes;
 	size_t len = n << region->page_shift;
 	bool protected = !(prot & PROT_WRITE);
-	int err = set_executable(region, page, n, prot);
+	int err = set_mapping(region, page, n, prot);
 
 	if (err)
 		return err;
@@ -203,7 +215,7 @@ out:
 
 static int unhide(struct vpager_region *region, size_t page, size_t n, int to)
 {
-	int err = set_executable(region, page, n, to);
+	int err = set_mapping(region, page, n, to);
 
 	if (!err)
 		err = copy_in(region, page, alias_of(region, page), n << region->page_shift, !(to & PROT_WRITE));
@@ -214,7 +226,7 @@ static int unhide(struct vpager_region *region, size_t page, size_t n, int to)
 
 static int protect(struct vpager_region *region, size_t page, size_t n, int from, int to)
 {
-	int err = 0;
+	int err;
 
 	if ((from & ~to) || to == PROT_NONE) /* before it is done: who finds the page closed finds it counted */
 		atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release);
@@ -224,8 +236,7 @@ static int protect(struct vpager_region *region, size_t page, size_t n, int from
 		return hide(region, page, n, from);
 	if (from == PROT_NONE)
 		return unhide(region, page, n, to);
-	if ((from | to) & PROT_EXEC)
-		err = set_executable(region, page, n, to);
+	err = set_mapping(region, page, n, to);
 	return err ? err : uffd_protect(region->uffd, region_page_address(region, page), n << region->page_shift, !(to & PROT_WRITE));
 }
 
@@ -239,18 +250,9 @@ static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
 	return uffd_forget(region_page_address(region, page), n << region->page_shift);
 }
 
-const struct engine engine_uffd = {
-    .id = VPAGER_ENGINE_UFFD,
-    .name = "userfaultfd",
-    .forked = true,
-    .reserve = reserve,
-    .frame = frame,
-    .put = put,
-    .publish = publish,
-    .keep = keep,
-    .release = release,
-    .abandon = abandon,
-    .bytes = bytes,
-    .protect = protect,
-    .drop = drop,
-};
+#define OPERATIONS                                                                                                           \
+	.forked = true, .reserve = reserve, .frame = frame, .put = put, .publish = publish, .keep = keep, .release = release, \
+	.abandon = abandon, .bytes = bytes, .protect = protect, .drop = drop
+
+const struct engine engine_uffd = {.id = VPAGER_ENGINE_UFFD, .name = "userfaultfd", OPERATIONS};
+const struct engine engine_uffd_thread = {.id = VPAGER_ENGINE_UFFD_THREAD, .name = "userfaultfd, threads", OPERATIONS};

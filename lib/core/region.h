@@ -80,6 +80,7 @@ struct vpager_region {
 	_Atomic(size_t) pinned_pages;
 	_Atomic(size_t) vmas;        /* its part of vma_used */
 	_Atomic(uint32_t) executable; /* some page was once, in an engine that must know */
+	_Atomic(uint32_t) barred; /* some pages may be: barrier.h */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
 	_Atomic(uint32_t) watched; /* pages were armed: what counts as written was written */

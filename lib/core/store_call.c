@@ -3,6 +3,7 @@
  * Running a store's callbacks.  May run in the handler. */
 #include "store.h"
 #include <errno.h>
+#include "inside.h"
 #include "landing.h"
 #include "thread.h"
 
@@ -31,11 +32,12 @@ static int call_write(void *arg)
 static int run(int (*fn)(void *), struct call *call, const void *first, const void *last)
 {
 	struct fill fill = {.outer = thread_self.fills, .first = first, .last = last};
-	int err;
+	int place = inside_enter(), err;
 
 	thread_self.fills = &fill;
 	err = landing_run(fn, call, NULL);
 	thread_self.fills = fill.outer;
+	inside_leave(place);
 	/* A positive or out-of-range value is a store's mistake: an error all the same, since what it did is not known. */
 	return err > 0 || err < -4095 ? -EIO : err;
 }

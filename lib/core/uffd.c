@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "sys.h"
 
 /* linux/userfaultfd.h since kernel 5.11; linux/mman.h since 5.18 */
@@ -19,11 +20,23 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
-#define FEATURES (UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS)
+/* linux/userfaultfd.h since kernel 6.1 */
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#endif
+
+#define KINDS 2
+static const struct {
+	int flags;
+	uint64_t features;
+} kinds[KINDS] = {
+    [UFFD_SIGNAL] = {O_CLOEXEC | UFFD_USER_MODE_ONLY, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS},
+    [UFFD_READ] = {O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID},
+};
 #define IOCTLS (1ull << _UFFDIO_COPY | 1ull << _UFFDIO_WRITEPROTECT)
 #define TRIES 64 /* of a call that says EAGAIN and did nothing, which it has no reason for */
 
-static int shared = -1;
+static int shared[KINDS] = {-1, -1};
 
 /* The kernel wipes this page in every child, also in one that no fork handler runs in: *mine is not 0 in the process whose
  * memory the descriptor is about. */
@@ -53,7 +66,7 @@ int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, b
 		    .dst = to + *done,
 		    .src = (uintptr_t)from + *done,
 		    .len = len - *done < most ? len - *done : most,
-		    .mode = protected ? UFFDIO_COPY_MODE_WP : 0,
+		    .mode = UFFDIO_COPY_MODE_DONTWAKE | (protected ? UFFDIO_COPY_MODE_WP : 0),
 		};
 		int err = sys_ioctl(fd, UFFDIO_COPY, &copy);
 
@@ -73,7 +86,7 @@ int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
 {
 	struct uffdio_writeprotect it = {
 	    .range = {at, len},
-	    .mode = protected ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	    .mode = protected ? UFFDIO_WRITEPROTECT_MODE_WP : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
 	};
 	int err, tries = 0;
 
@@ -83,6 +96,13 @@ int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
 		err = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &it);
 	while (err == -EAGAIN && ++tries < TRIES);
 	return err;
+}
+
+void uffd_wake(int fd, uintptr_t at, size_t len)
+{
+	struct uffdio_range range = {at, len};
+
+	(void)sys_ioctl(fd, UFFDIO_WAKE, &range); /* it knows no error but a wrong range */
 }
 
 int uffd_forget(uintptr_t at, size_t len)
@@ -96,15 +116,38 @@ int uffd_forget(uintptr_t at, size_t len)
 
 /* ---- the descriptor ---- */
 
-static int make(void)
+/* What the system call denies, the owner of the device may allow. */
+static int make_by_device(int flags)
 {
-	struct uffdio_api api = {.api = UFFD_API, .features = FEATURES};
-	int fd = sys_userfaultfd(O_CLOEXEC | UFFD_USER_MODE_ONLY), err;
+	int device = (int)sys_call(SYS_openat, AT_FDCWD, (long)"/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0, 0, 0), fd;
+
+	if (device < 0)
+		return device;
+	fd = (int)sys_call(SYS_ioctl, device, USERFAULTFD_IOC_NEW, flags, 0, 0, 0);
+	sys_close(device);
+	return fd;
+}
+
+static int make_bare(enum uffd_kind kind)
+{
+	int err = sys_userfaultfd(kinds[kind].flags), fd;
+
+	if (err >= 0 || kind != UFFD_READ)
+		return err;
+	fd = make_by_device(kinds[kind].flags);
+	return fd < 0 ? err : fd;
+}
+
+static int make(enum uffd_kind kind)
+{
+	uint64_t features = kinds[kind].features;
+	struct uffdio_api api = {.api = UFFD_API, .features = features};
+	int fd = make_bare(kind), err;
 
 	if (fd < 0)
 		return fd;
 	err = sys_ioctl(fd, UFFDIO_API, &api);
-	if (!err && (api.features & FEATURES) != FEATURES)
+	if (!err && (api.features & features) != features)
 		err = -EINVAL;
 	if (!err)
 		return fd;
@@ -131,25 +174,32 @@ static int make_mine(void)
 	return 0;
 }
 
-int uffd_open(void)
+int uffd_open(enum uffd_kind kind)
 {
-	int fd = shared < 0 ? make() : shared, err;
+	int err;
 
-	if (fd < 0)
-		return fd;
-	shared = fd;
-	err = make_mine();
-	if (!err)
-		return fd;
-	uffd_close();
-	return err;
+	if (shared[kind] < 0) {
+		int fd = make(kind);
+
+		if (fd < 0)
+			return fd;
+		err = make_mine();
+		if (err) {
+			sys_close(fd);
+			return err;
+		}
+		shared[kind] = fd;
+	}
+	return shared[kind];
 }
 
 void uffd_close(void)
 {
-	if (shared >= 0)
-		sys_close(shared);
-	shared = -1;
+	for (int kind = 0; kind < KINDS; kind++) {
+		if (shared[kind] >= 0)
+			sys_close(shared[kind]);
+		shared[kind] = -1;
+	}
 }
 
 /* ---- the trial ---- */
@@ -165,8 +215,9 @@ static bool can_write(void *at)
 	return sys_sigmask(SIG_BLOCK, NULL, at) == 0;
 }
 
-/* A page from missing to written and missing again.  It holds zeros: no signal is blocked by reading it. */
-static int try_page(int fd, unsigned char *page, size_t bytes)
+/* A page from missing to written and missing again.  It holds zeros: no signal is blocked by reading it.  Where nobody reads
+ * the descriptor, the kernel must not meet what it would have to wait for. */
+static int try_page(enum uffd_kind kind, int fd, unsigned char *page, size_t bytes)
 {
 	uintptr_t at = (uintptr_t)page;
 	size_t done;
@@ -174,12 +225,12 @@ static int try_page(int fd, unsigned char *page, size_t bytes)
 
 	if (err)
 		return err;
-	if (can_read(page))
+	if (kind == UFFD_SIGNAL && can_read(page))
 		return -EINVAL;
 	err = uffd_copy(fd, at, page + bytes, bytes, bytes, true, &done);
 	if (err)
 		return err;
-	if (!can_read(page) || can_write(page))
+	if (!can_read(page) || (kind == UFFD_SIGNAL && can_write(page)))
 		return -EINVAL;
 	err = uffd_protect(fd, at, bytes, false);
 	if (err)
@@ -189,10 +240,10 @@ static int try_page(int fd, unsigned char *page, size_t bytes)
 	err = uffd_forget(at, bytes);
 	if (err)
 		return err;
-	return can_write(page) ? -EINVAL : 0;
+	return kind == UFFD_SIGNAL && can_write(page) ? -EINVAL : 0;
 }
 
-static int try_fresh(int fd)
+static int try_fresh(enum uffd_kind kind, int fd)
 {
 	size_t bytes = (size_t)64 << 10; /* as above */
 	void *pages = sys_mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -200,32 +251,33 @@ static int try_fresh(int fd)
 
 	if (sys_is_error(pages))
 		return -ENOMEM;
-	err = try_page(fd, pages, bytes);
+	err = try_page(kind, fd, pages, bytes);
 	sys_munmap(pages, 2 * bytes);
 	return err;
 }
 
-static int try_all(void)
+static int try_all(enum uffd_kind kind)
 {
-	int fd = make(), err;
+	int fd = make(kind), err;
 
 	if (fd < 0)
 		return fd;
 	err = make_mine();
 	if (!err)
-		err = try_fresh(fd);
+		err = try_fresh(kind, fd);
 	sys_close(fd);
 	return err;
 }
 
-int engine_uffd_probe(void)
+int engine_uffd_probe(enum uffd_kind kind)
 {
-	static bool tried;
-	static int result;
+	static bool tried[KINDS];
+	static int result[KINDS];
+	int err;
 
-	if (tried)
-		return result;
-	result = try_all();
-	tried = result != -EMFILE && result != -ENFILE && result != -ENOMEM; /* these pass */
-	return result;
+	if (tried[kind])
+		return result[kind];
+	err = result[kind] = try_all(kind);
+	tried[kind] = err != -EMFILE && err != -ENFILE && err != -ENOMEM; /* these pass */
+	return err;
 }

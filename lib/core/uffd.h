@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The userfaultfd: one descriptor for all regions.  No events are asked for, so nothing is ever queued on it, nobody has to
- * read it, and the kernel has no reason to say that the mappings are changing.  A missing or write-protected page is SIGBUS
- * in the thread that touches it.  copy, protect and forget run in the handler.  In a child of a raw clone, whose copy of the
+ * The userfaultfds: one descriptor of each kind for all regions.  No events are asked for, so the kernel has no reason to say
+ * that the mappings are changing.  copy, protect and forget run in the handler.  In a child of a raw clone, whose copy of the
  * descriptor is about the parent's memory, copy and protect say -ESTALE. */
 #ifndef VPAGER_CORE_UFFD_H
 #define VPAGER_CORE_UFFD_H
@@ -11,11 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Who learns that a page is missing, or write-protected and written to. */
+enum uffd_kind {
+	UFFD_SIGNAL, /* the thread that touches it, by SIGBUS; a system call says EFAULT */
+	UFFD_READ    /* whoever reads the descriptor, which does not block, while the thread or its system call waits; a privilege */
+};
+
 /* Whether all of it works here, tried once: 0, or why not (-EPERM, -ENOSYS: denied; -EINVAL: a kernel that cannot do it).
  * Under the runtime lock, as open and close. */
-int engine_uffd_probe(void);
+int engine_uffd_probe(enum uffd_kind kind);
 /* The descriptor, made at first; or a negative errno value.  Stays open until uffd_close. */
-int uffd_open(void);
+int uffd_open(enum uffd_kind kind);
 void uffd_close(void);
 
 /* The pages of a private anonymous mapping that are not there, or write-protected, are ours from now on. */
@@ -25,6 +30,8 @@ int uffd_register(int fd, uintptr_t at, size_t len);
 int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done);
 /* Whether the pages that are there can be written to. */
 int uffd_protect(int fd, uintptr_t at, size_t len, bool protected);
+/* Who waits for one of these pages tries again, which neither copy nor protect brings about: the page's word comes first. */
+void uffd_wake(int fd, uintptr_t at, size_t len);
 /* The pages are missing again. */
 int uffd_forget(uintptr_t at, size_t len);
 

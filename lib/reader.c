@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Answers the faults of threads that are asleep in the kernel, or in a system call, until they are.  A reader takes one fault at
+ * a time and does all of it, sleeping where it must, so at least one other has to be polling meanwhile:
+ *
+ *      polling (two at most)  --a message-->  answering  --two poll already-->  parked
+ *         ^    `------------------------------------'                            |
+ *         `--- somebody leaves, and nobody would poll: a parked one, or a new one'
+ *
+ * A reader that leaves nobody behind must neither sleep nor run store code: see answer.  Every message ends in a wake of its page,
+ * whatever came of it: whoever waits there tries again, and faults again if it has to. */
+#include "reader.h"
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "barrier.h"
+#include "core/entry.h"
+#include "core/inside.h"
+#include "core/region.h"
+#include "core/sys.h"
+#include "core/uffd.h"
+#include "runtime.h"
+
+#define READERS_MOST 256u
+#define POLLING_MOST 2u
+
+static struct {
+	pthread_mutex_t lock;  /* never held while anything is answered */
+	pthread_cond_t invite; /* to those who are parked */
+	uint32_t live, polling, parked, invited; /* polling: with those who are invited, or only just made */
+	bool running, stopping;
+	int uffd, bell; /* bell: can be read from when all are to stop */
+	pthread_t thread[READERS_MOST];
+} readers = {.lock = PTHREAD_MUTEX_INITIALIZER, .invite = PTHREAD_COND_INITIALIZER};
+
+/* ---- one fault ---- */
+
+struct reported {
+	uintptr_t address;
+	uint32_t tid;
+	bool write, missing;
+};
+
+/* The page, whose word is `seen`, can be accessed so. */
+static bool is_here(const struct vpager_region *region, size_t page, uint32_t seen, bool write)
+{
+	enum page_state state = page_state(region_now(region, page, seen));
+
+	return state == PAGE_WRITABLE || (!write && state == PAGE_READABLE);
+}
+
+/* The program's write barrier is asked in the thread that writes. */
+static bool must_be_asked(const struct vpager_region *region, uint32_t word, bool write)
+{
+	return write && (word & PAGE_ARMED) && region->on_write && page_state(word) != PAGE_ABSENT && !page_claimed(word);
+}
+
+/* The kernel has lost a page that was shown: somebody called madvise(2) behind our back.  Swapped out, it would not be reported. */
+static bool is_lost(const struct vpager_region *region, size_t page)
+{
+	unsigned char there = 0;
+
+	return mincore((void *)region_page_address(region, page), system_page_bytes(), &there) == 0 && !(there & 1);
+}
+
+static void count_fault(struct vpager_region *region, bool was_visible, bool was_here)
+{
+	count(&region->counters.faults, 1);
+	count(&region->counters.reasons[was_visible ? VPAGER_FAULT_WRITE_TO_READ_ONLY : VPAGER_FAULT_NOT_PRESENT], 1);
+	if (was_here)
+		count(&region->counters.retries, 1);
+}
+
+/* One step towards the page, as a handler takes it; what is missing then is another fault.  (Not one more: whoever waits may have
+ * gone on, after a signal, and have armed the page, which a write that was made long ago must not open.)  *seen: the page's word as
+ * it was looked at. */
+static enum outcome bring(struct vpager_region *region, size_t page, const struct reported *it, bool waited, uint32_t *seen,
+                          struct wait_ticket *ticket)
+{
+	struct vpager_fault access = {
+	    .size = sizeof access,
+	    .faulting_address = it->address,
+	    .access = it->write ? VPAGER_ACCESS_WRITE : VPAGER_ACCESS_READ,
+	    .evidence = VPAGER_EVIDENCE_HARDWARE,
+	    .was_write = it->write,
+	    .origin = VPAGER_ORIGIN_REGION,
+	    .object = region,
+	};
+	struct attempt attempt = {.fault = &access, .waited = waited};
+	page_word *word = &region->table.word[page];
+	bool was_here, was_visible;
+	enum outcome outcome;
+
+	*seen = page_load(word);
+	was_here = is_here(region, page, *seen, it->write);
+	was_visible = page_visible(region_now(region, page, *seen));
+	if (*seen & PAGE_AHEAD)
+		page_flags(word, 0, PAGE_AHEAD); /* read ahead for this one */
+	if (must_be_asked(region, *seen, it->write) || (was_here && it->missing && !waited && is_lost(region, page)))
+		return OUTCOME_FAILED;
+	if (was_here && (it->missing || waited))
+		outcome = OUTCOME_RESOLVED;
+	else
+		outcome = region_attempt(region, page, &attempt);
+	*ticket = attempt.ticket;
+	*seen = page_load(word);
+	if (outcome == OUTCOME_RESOLVED) /* else the handler that it is left to, or the next attempt */
+		count_fault(region, it->write && was_visible, was_here);
+	return outcome;
+}
+
+/* What does not end in a page ends in a barrier, or else is tried again: by and by there is a mapping to be had. */
+static void bar(struct vpager_region *region, size_t page, uint32_t seen, const struct reported *it)
+{
+	if (!barrier_put(region, page, seen, it->write))
+		sys_nap();
+}
+
+/* False: sleep on *ticket, holding nothing, and start again.  A thread that runs store code may hold what others wait for; to fill a
+ * page or to wait on its behalf could close a circle, which it finds out by itself once it has its fault.  (The same if nobody else
+ * polls: its claims are what others are asleep for.) */
+static bool answer_region(struct vpager_region *region, const struct reported *it, bool spare, bool waited,
+                          struct wait_ticket *ticket)
+{
+	size_t page = (it->address - region->object.base) >> region->page_shift;
+	uint32_t seen = page_load(&region->table.word[page]);
+	bool inside = inside_is(it->tid);
+	enum outcome outcome = OUTCOME_WAIT;
+
+	if (inside && page_state(seen) == PAGE_ABSENT)
+		outcome = OUTCOME_FAILED;
+	else if (spare)
+		outcome = bring(region, page, it, waited, &seen, ticket);
+	if (outcome == OUTCOME_FAILED || (outcome == OUTCOME_WAIT && inside))
+		bar(region, page, seen, it);
+	else if (outcome == OUTCOME_WAIT && spare)
+		return false;
+	else if (outcome == OUTCOME_WAIT)
+		sys_nap();
+	uffd_wake(readers.uffd, region_page_address(region, page), region->page_bytes);
+	return true;
+}
+
+/* Its region is being taken down, and its mapping will be gone in a moment. */
+static void answer_none(uintptr_t address)
+{
+	size_t page = system_page_bytes();
+
+	sys_nap();
+	uffd_wake(readers.uffd, address & ~(uintptr_t)(page - 1), page);
+}
+
+static void answer(const struct reported *it, bool spare)
+{
+	struct wait_ticket ticket;
+
+	for (bool waited = false;; waited = true) {
+		struct object *object = index_acquire(it->address);
+		bool ours = object && object->fault == region_fault, done = true;
+
+		if (ours)
+			done = answer_region(region_of(object), it, spare, waited, &ticket);
+		if (object)
+			object_release(object);
+		if (!ours)
+			answer_none(it->address);
+		if (done)
+			return;
+		(void)entry_sleep(ticket); /* holding nothing it is never refused */
+	}
+}
+
+/* ---- the pool ---- */
+
+static void *read_faults(void *arg);
+
+/* Under the lock. */
+static int add_reader(void)
+{
+	arch_sigset_t saved;
+	int err;
+
+	if (readers.live == READERS_MOST)
+		return -EAGAIN;
+	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
+	err = pthread_create(&readers.thread[readers.live], NULL, read_faults, NULL);
+	signals_restore(&saved);
+	if (err)
+		return -err;
+	readers.live++;
+	readers.polling++;
+	return 0;
+}
+
+/* Whether somebody polls while this reader does not. */
+static bool leave(void)
+{
+	bool spare;
+
+	pthread_mutex_lock(&readers.lock);
+	readers.polling--;
+	if (readers.polling == 0 && readers.parked > readers.invited) {
+		readers.invited++;
+		readers.polling++;
+		pthread_cond_signal(&readers.invite);
+	} else if (readers.polling == 0) {
+		(void)add_reader(); /* if there is no thread to be had, it answers that it left nobody */
+	}
+	spare = readers.polling > 0;
+	pthread_mutex_unlock(&readers.lock);
+	return spare;
+}
+
+static void come_back(void)
+{
+	pthread_mutex_lock(&readers.lock);
+	if (readers.polling < POLLING_MOST) {
+		readers.polling++;
+	} else {
+		readers.parked++;
+		while (readers.invited == 0 && !readers.stopping)
+			pthread_cond_wait(&readers.invite, &readers.lock);
+		readers.parked--;
+		readers.invited -= readers.invited > 0;
+	}
+	pthread_mutex_unlock(&readers.lock);
+}
+
+/* One fault; false: stop. */
+static bool next(struct reported *it)
+{
+	struct pollfd wait[2] = {{.fd = readers.uffd, .events = POLLIN}, {.fd = readers.bell, .events = POLLIN}};
+	struct uffd_msg message;
+
+	for (;;) {
+		int timeout = barriers_lift();
+
+		if (poll(wait, 2, timeout) < 0)
+			continue;
+		if (wait[1].revents || (wait[0].revents & ~POLLIN)) /* or closed by somebody else: nothing can be answered */
+			return false;
+		if (!wait[0].revents || read(readers.uffd, &message, sizeof message) != (ssize_t)sizeof message)
+			continue; /* the other one has it */
+		if (message.event != UFFD_EVENT_PAGEFAULT)
+			continue;
+		it->address = (uintptr_t)message.arg.pagefault.address;
+		it->tid = message.arg.pagefault.feat.ptid;
+		it->missing = !(message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
+		it->write = message.arg.pagefault.flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP);
+		return true;
+	}
+}
+
+static void *read_faults(void *arg)
+{
+	struct reported it;
+
+	(void)arg;
+	while (next(&it)) {
+		answer(&it, leave());
+		come_back();
+	}
+	return NULL;
+}
+
+int readers_start(int uffd)
+{
+	int err = 0;
+
+	if (readers.running)
+		return 0;
+	readers.uffd = uffd;
+	readers.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (readers.bell < 0)
+		return -errno;
+	readers.running = true;
+	inside_keep(true);
+	pthread_mutex_lock(&readers.lock);
+	while (!err && readers.live < POLLING_MOST)
+		err = add_reader();
+	pthread_mutex_unlock(&readers.lock);
+	if (err)
+		readers_stop();
+	return err;
+}
+
+void readers_stop(void)
+{
+	uint64_t one = 1;
+
+	if (!readers.running)
+		return;
+	pthread_mutex_lock(&readers.lock);
+	readers.stopping = true;
+	pthread_cond_broadcast(&readers.invite);
+	pthread_mutex_unlock(&readers.lock);
+	(void)!write(readers.bell, &one, sizeof one); /* fails only when it could not be counted up */
+	for (uint32_t i = 0; i < readers.live; i++)
+		pthread_join(readers.thread[i], NULL);
+	readers_lost();
+}
+
+void readers_lost(void)
+{
+	if (readers.running)
+		close(readers.bell);
+	memset(&readers, 0, sizeof readers);
+	pthread_mutex_init(&readers.lock, NULL);
+	pthread_cond_init(&readers.invite, NULL);
+	inside_keep(false);
+	barriers_lost();
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine whose faults are answered by threads of the library's: system calls go through pages that are not there, without pins,
+ * and say EFAULT where an access would be a signal.  Every test of regions that does not count threads runs over it as well. */
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include "paging.h"
+
+#define PAGES 16
+
+static struct watched w;
+static struct vpager_region *region;
+static unsigned char *base;
+static int file; /* with the pattern in it */
+
+static void make(enum vpager_call_context context, uint32_t flags)
+{
+	w = (struct watched){.length = PAGES * page_size(), .context = context};
+	region = REGION_OVER(&w, .engine = VPAGER_ENGINE_UFFD_THREAD, .flags = flags, .readahead_bytes = VPAGER_READAHEAD_NONE);
+	base = base_of(region);
+	file = file_with(4 * PAGES * page_size());
+}
+
+static unsigned char *page_at(size_t page)
+{
+	return base + page * page_size();
+}
+
+static void end(void)
+{
+	close(file);
+	OK(vpager_region_destroy(region, VPAGER_DESTROY_DISCARD));
+}
+
+/* What a system call finds at `at` is the pattern from there on. */
+static void sure_written(const void *at, size_t len)
+{
+	unsigned char *got = malloc(len);
+	int fd = file_with(0);
+
+	ck_assert_int_eq(pwrite(fd, at, len, 0), len);
+	ck_assert_int_eq(pread(fd, got, len, 0), len);
+	sure_pattern(got, (uint64_t)((const unsigned char *)at - base), len);
+	close(fd);
+	free(got);
+}
+
+static int set(void *ctx, size_t off, size_t len)
+{
+	bool *written = ctx;
+
+	for (size_t page = off / page_size(); page * page_size() < off + len; page++)
+		written[page] = true;
+	return 0;
+}
+
+static void sure_dirty(size_t from, size_t to)
+{
+	bool written[PAGES] = {false};
+
+	OK(vpager_region_dirty(region, 0, vpager_region_length(region), false, set, written));
+	for (size_t page = 0; page < PAGES; page++)
+		SURE(written[page] == (page >= from && page < to), "page %zu", page);
+}
+
+/* ---- what system calls find ---- */
+
+START_TEST(absent_pages_are_written_from)
+{
+	make(_i, 0);
+	sure_written(base, w.length);
+	ck_assert_uint_eq(w.reads, PAGES);
+	sure_dirty(0, 0);
+	end();
+}
+END_TEST
+
+START_TEST(absent_pages_are_read_into)
+{
+	make(_i, 0);
+	ck_assert_int_eq(pread(file, page_at(3) + 10, 2 * page_size(), 3 * (off_t)page_size() + 10), 2 * page_size());
+	sure_pattern(base, 0, w.length); /* of the store before it and behind it too */
+	sure_dirty(3, 6);
+	end();
+}
+END_TEST
+
+START_TEST(write_protected_pages_are_read_into)
+{
+	make(_i, 0);
+	touch_all(region, page_size());
+	sure_dirty(0, 0);
+	ck_assert_int_eq(pread(file, page_at(2), 5 * page_size(), 7), 5 * page_size());
+	sure_pattern(page_at(2), 7, 5 * page_size());
+	sure_dirty(2, 7);
+	OK(vpager_region_arm(region, 0, w.length));
+	sure_dirty(0, 0);
+	ck_assert_int_eq(pread(file, page_at(4), page_size(), 99), page_size());
+	sure_pattern(page_at(4), 99, page_size());
+	sure_dirty(4, 5);
+	end();
+}
+END_TEST
+
+START_TEST(hidden_pages_are_received_into_and_sent_from)
+{
+	int pair[2];
+
+	make(_i, 0);
+	memset(page_at(1), 7, page_size());
+	touch_all(region, page_size());
+	OK(vpager_region_protect(region, 0, w.length, PROT_NONE));
+	OK(vpager_region_protect(region, 0, w.length, PROT_READ | PROT_WRITE));
+	OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	ck_assert_int_eq(send(pair[0], page_at(1), 100, 0), 100);
+	ck_assert_int_eq(recv(pair[1], page_at(5) - 50, 100, 0), 100);
+	sure_bytes(page_at(5) - 50, 7, 100);
+	sure_pattern(page_at(5) + 50, 5 * page_size() + 50, page_size());
+	ck_assert_uint_eq(w.reads, PAGES);
+	close(pair[0]);
+	close(pair[1]);
+	end();
+}
+END_TEST
+
+START_TEST(evicted_pages_come_back)
+{
+	make(_i, 0);
+	ck_assert_int_eq(pread(file, base, w.length, 5), w.length);
+	for (int i = 0; i < 20; i++) {
+		OK(evict_all(region));
+		ck_assert_uint_eq(stats_of(region).resident_bytes, 0);
+		ck_assert_int_eq(pwrite(file, base, w.length, 0), w.length);
+	}
+	sure_pattern(base, 5, w.length);
+	end();
+}
+END_TEST
+
+/* ---- what cannot be ---- */
+
+START_TEST(a_store_that_fails_is_efault_and_an_error)
+{
+	make(_i, 0);
+	w.read_result = -EIO;
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(pwrite(file, page_at(i), page_size(), 0), -1);
+		ck_assert_int_eq(errno, EFAULT);
+		ck_assert_int_eq(pread(file, page_at(i), page_size(), 0), -1);
+		ck_assert_int_eq(errno, EFAULT);
+		FAILS(try_load(page_at(i), NULL), EIO);
+		FAILS(try_store(page_at(i), 1, NULL), EIO);
+	}
+	w.read_result = 0;
+	for (int i = 0; i < 5; i++) /* at once, whatever the call before has left */
+		ck_assert_int_eq(try_load(page_at(i), NULL), pattern(i * page_size()));
+	sure_written(base, w.length);
+	end();
+}
+END_TEST
+
+/* No access lifts it. */
+START_TEST(a_barrier_is_lifted_by_itself)
+{
+	double until = seconds() + 20;
+	bool went = false;
+
+	make(_i, 0);
+	w.read_result = -EIO;
+	ck_assert_int_eq(pwrite(file, base, w.length, 0), -1);
+	w.read_result = 0;
+	while (!went && seconds() < until) {
+		went = pwrite(file, base, w.length, 0) == (ssize_t)w.length;
+		nap(1000);
+	}
+	ck_assert(went);
+	end();
+}
+END_TEST
+
+START_TEST(what_is_forbidden_is_efault)
+{
+	make(_i, 0);
+	OK(vpager_region_protect(region, 0, page_size(), PROT_NONE));
+	OK(vpager_region_protect(region, page_size(), page_size(), PROT_READ));
+	ck_assert_int_eq(pwrite(file, page_at(0), 1, 0), -1);
+	ck_assert_int_eq(errno, EFAULT);
+	ck_assert_int_eq(pread(file, page_at(1), 1, 0), -1);
+	ck_assert_int_eq(errno, EFAULT);
+	sure_written(page_at(1), page_size());
+	FAILS(try_load(page_at(0), NULL), EACCES);
+	FAILS(try_store(page_at(1), 1, NULL), EACCES);
+	OK(vpager_region_protect(region, 0, 2 * page_size(), PROT_READ | PROT_WRITE));
+	ck_assert_int_eq(try_store(page_at(1), 1, NULL), 0);
+	ck_assert_int_eq(try_load(page_at(0), NULL), pattern(0));
+	end();
+}
+END_TEST
+
+static volatile pid_t asked_in;
+
+static enum vpager_verdict ask(void *ctx, const struct vpager_fault *fault)
+{
+	(void)ctx;
+	(void)fault;
+	asked_in = thread_id();
+	return VPAGER_VERDICT_OPEN;
+}
+
+START_TEST(the_write_barrier_is_asked_in_the_thread_that_writes)
+{
+	make(_i, 0);
+	end();
+	region = REGION(.length = PAGES * page_size(), .engine = VPAGER_ENGINE_UFFD_THREAD, .on_write = ask);
+	base = base_of(region);
+	OK(vpager_region_arm(region, 0, PAGES * page_size()));
+	for (int page = 0; page < PAGES; page++) {
+		asked_in = 0;
+		*(volatile unsigned char *)page_at((size_t)page) = 1;
+		ck_assert_int_eq(asked_in, thread_id());
+	}
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
+/* ---- threads, forks, the end ---- */
+
+#define THREADS 8
+
+static void *work(void *arg)
+{
+	size_t nr = (size_t)arg, share = page_size() / THREADS;
+
+	for (int round = 0; round < 30; round++)
+		for (size_t page = 0; page < PAGES; page++) {
+			size_t at = page * page_size() + nr * share;
+
+			SURE(pread(file, base + at, share, (off_t)at + round) == (ssize_t)share, "errno %d", errno);
+			if (page % THREADS == nr)
+				(void)vpager_region_evict(region, page * page_size(), page_size());
+			SURE(base[at] == pattern(at + round), "round %d, byte %zu", round, at);
+		}
+	return NULL;
+}
+
+START_TEST(threads_call_at_once)
+{
+	pthread_t thread[THREADS];
+
+	make(_i, 0);
+	for (size_t i = 0; i < THREADS; i++)
+		OK(pthread_create(&thread[i], NULL, work, (void *)i));
+	for (size_t i = 0; i < THREADS; i++)
+		OK(pthread_join(thread[i], NULL));
+	sure_pattern(base, 29, w.length);
+	end();
+}
+END_TEST
+
+static void in_child(void *arg)
+{
+	(void)arg;
+	alarm(60);
+	sure_bytes(base, 9, page_size());
+	sure_written(page_at(2), 2 * page_size());
+	ck_assert_int_eq(pread(file, page_at(1), 2 * page_size(), 3), 2 * page_size());
+	sure_pattern(page_at(1), 3, 2 * page_size());
+	OK(vpager_region_destroy(region, VPAGER_DESTROY_DISCARD));
+	OK(vpager_shutdown());
+}
+
+START_TEST(a_fork_child_has_readers_of_its_own)
+{
+	make(_i, VPAGER_REGION_FORK);
+	memset(base, 9, page_size());
+	ck_assert_int_eq(try_load(page_at(2), NULL), pattern(2 * page_size()));
+	ck_assert_int_eq(end_of(in_child, NULL), 0);
+	sure_bytes(base, 9, page_size());
+	sure_written(page_at(1), w.length - page_size());
+	end();
+}
+END_TEST
+
+static int threads_here(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(tasks);
+	for (struct dirent *entry; (entry = readdir(tasks));)
+		n += entry->d_name[0] != '.';
+	closedir(tasks);
+	return n;
+}
+
+START_TEST(shutdown_stops_the_readers)
+{
+	int before = threads_here();
+
+	for (int round = 0; round < 3; round++) {
+		make(VPAGER_CALL_HANDLER, 0);
+		ck_assert_int_gt(threads_here(), before);
+		sure_written(base, w.length);
+		end();
+		OK(vpager_shutdown());
+		ck_assert_int_eq(threads_here(), before);
+	}
+}
+END_TEST
+
+static Suite *uffd_thread_suite(void)
+{
+	Suite *suite = suite_create("uffd thread");
+	TCase *calls = tcase_create("calls"), *refused = tcase_create("refused"), *life = tcase_create("life");
+
+	tcase_set_timeout(calls, 60);
+	tcase_add_loop_test(calls, absent_pages_are_written_from, 0, 2);
+	tcase_add_loop_test(calls, absent_pages_are_read_into, 0, 2);
+	tcase_add_loop_test(calls, write_protected_pages_are_read_into, 0, 2);
+	tcase_add_loop_test(calls, hidden_pages_are_received_into_and_sent_from, 0, 2);
+	tcase_add_loop_test(calls, evicted_pages_come_back, 0, 2);
+	suite_add_tcase(suite, calls);
+
+	tcase_set_timeout(refused, 60);
+	tcase_add_loop_test(refused, a_store_that_fails_is_efault_and_an_error, 0, 2);
+	tcase_add_loop_test(refused, a_barrier_is_lifted_by_itself, 0, 2);
+	tcase_add_loop_test(refused, what_is_forbidden_is_efault, 0, 2);
+	tcase_add_test(refused, the_write_barrier_is_asked_in_the_thread_that_writes);
+	suite_add_tcase(suite, refused);
+
+	tcase_set_timeout(life, 60);
+	tcase_add_loop_test(life, threads_call_at_once, 0, 2);
+	tcase_add_loop_test(life, a_fork_child_has_readers_of_its_own, 0, 2);
+	tcase_add_test(life, shutdown_stops_the_readers);
+	suite_add_tcase(suite, life);
+	return suite;
+}
+
+int main(void)
+{
+	return lacks_feature(VPAGER_FEATURE_ENGINE_UFFD_THREAD) ? EXIT_SKIP : run_suite(uffd_thread_suite());
+}
