@@ -148,7 +148,8 @@ bool part_recursion(const struct tour *tour, struct result *result)
 {
 	struct vpager_stack_pool *pool;
 	struct vpager_stack *stack;
-	int err = vpager_stack_pool_create(&pool, NULL);
+	const struct vpager_stack_pool_options one = {.size = sizeof one, .max_stacks = 1};
+	int err = vpager_stack_pool_create(&pool, &one);
 	bool ok;
 
 	if (err == -ENOTSUP)
