@@ -60,12 +60,16 @@ static bool must_be_asked(const struct vpager_region *region, uint32_t word, boo
 	return write && (word & PAGE_ARMED) && region->on_write && page_state(word) != PAGE_ABSENT && !page_claimed(word);
 }
 
-/* The kernel has lost a page that was shown: somebody called madvise(2) behind our back.  Swapped out, it would not be reported. */
+/* The kernel has lost a page that is shown: somebody called madvise(2) behind our back.  Swapped out, it would not be reported.
+ * Who gives it back claims it, counts that, and does it then (drop in engine_uffd.c): so it was not given back meanwhile. */
 static bool is_lost(const struct vpager_region *region, size_t page)
 {
+	uint32_t hidings = atomic_load_explicit(&region->hidings, memory_order_acquire);
+	bool shown = page_visible(region_now(region, page, page_load(&region->table.word[page])));
 	unsigned char there = 0;
 
-	return mincore((void *)region_page_address(region, page), system_page_bytes(), &there) == 0 && !(there & 1);
+	return shown && mincore((void *)region_page_address(region, page), system_page_bytes(), &there) == 0 && !(there & 1) &&
+	       atomic_load_explicit(&region->hidings, memory_order_acquire) == hidings;
 }
 
 static void count_fault(struct vpager_region *region, bool was_visible, bool was_here)
