@@ -258,35 +258,6 @@ START_TEST(threads_call_at_once)
 }
 END_TEST
 
-static void *read_anywhere(void *arg)
-{
-	struct dice dice = {(uintptr_t)arg};
-
-	for (int i = 0; i < 1000; i++) {
-		size_t at = roll(&dice, PAGES) * page_size();
-
-		SURE(pread(file, base + at, 100, (off_t)at) == 100, "errno %d", errno);
-		if (i % 4 == 0)
-			(void)vpager_region_evict(region, roll(&dice, PAGES) * page_size(), page_size());
-	}
-	return NULL;
-}
-
-/* Pages go as fast as they come, so that one is often there when its fault is read, and gone a moment later. */
-START_TEST(a_page_that_goes_again_is_no_error)
-{
-	pthread_t thread[3 * THREADS];
-
-	make(_i, 0);
-	for (size_t i = 0; i < 3 * THREADS; i++)
-		OK(pthread_create(&thread[i], NULL, read_anywhere, (void *)(1000 * i)));
-	for (size_t i = 0; i < 3 * THREADS; i++)
-		OK(pthread_join(thread[i], NULL));
-	sure_pattern(base, 0, w.length);
-	end();
-}
-END_TEST
-
 static void in_child(void *arg)
 {
 	(void)arg;
@@ -360,7 +331,6 @@ static Suite *uffd_thread_suite(void)
 
 	tcase_set_timeout(life, 60);
 	tcase_add_loop_test(life, threads_call_at_once, 0, 2);
-	tcase_add_loop_test(life, a_page_that_goes_again_is_no_error, 0, 2);
 	tcase_add_loop_test(life, a_fork_child_has_readers_of_its_own, 0, 2);
 	tcase_add_test(life, shutdown_stops_the_readers);
 	suite_add_tcase(suite, life);
