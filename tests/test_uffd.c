@@ -689,7 +689,7 @@ END_TEST
 
 START_TEST(memory_that_is_locked_is_paged_all_the_same)
 {
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+	if (geteuid() != 0 || mlockall(MCL_CURRENT | MCL_FUTURE) != 0) { /* others may lock less than there are addresses */
 		printf("no memory may be locked here: not tried\n");
 		return;
 	}
