@@ -521,13 +521,13 @@ START_TEST(a_page_as_large_as_a_huge_one_can_be_one)
 	if (page == 0 || page > (size_t)2 << 20)
 		return;
 	w = (struct watched){.length = 4 * page, .context = VPAGER_CALL_HANDLER};
+	before = huge_kib();
 	region = REGION_OVER(&w, .page_bytes = page, .engine = VPAGER_ENGINE_UFFD);
 	for (size_t p = 0; p < 4; p++)
 		base_of(region)[p * page + 5] = (unsigned char)(p + 1);
-	before = huge_kib();
 	if (madvise(base_of(region), 4 * page, MADV_COLLAPSE) < 0)
 		return; /* no memory in one piece, or a kernel that does it only by itself */
-	ck_assert_uint_eq(huge_kib() - before, 4 * page >> 10);
+	ck_assert_uint_ge(huge_kib(), before + (4 * page >> 10));
 	OK(vpager_region_arm(region, 0, 2 * page));
 	base_of(region)[6] = 99;
 	OK(vpager_region_flush(region, 0, 4 * page));
@@ -535,7 +535,7 @@ START_TEST(a_page_as_large_as_a_huge_one_can_be_one)
 		ck_assert_uint_eq(w.bytes[p * page + 5], p + 1);
 	ck_assert_uint_eq(w.bytes[6], 99);
 	OK(evict_all(region));
-	ck_assert_uint_eq(huge_kib(), before);
+	ck_assert_uint_le(huge_kib(), before);
 	w.bytes[5] = pattern(5);
 	w.bytes[6] = pattern(6);
 	sure_pattern(base_of(region), 0, 5 + page);
