@@ -146,7 +146,7 @@ static bool answer_region(struct vpager_region *region, const struct reported *i
 		return false;
 	else if (outcome == OUTCOME_WAIT)
 		sys_nap();
-	uffd_wake(readers.uffd, region_page_address(region, page), region->page_bytes);
+	uffd_wake(UFFD_READ, region_page_address(region, page), region->page_bytes);
 	return true;
 }
 
@@ -156,7 +156,7 @@ static void answer_none(uintptr_t address)
 	size_t page = system_page_bytes();
 
 	sys_nap();
-	uffd_wake(readers.uffd, address & ~(uintptr_t)(page - 1), page);
+	uffd_wake(UFFD_READ, address & ~(uintptr_t)(page - 1), page);
 }
 
 static void answer(const struct reported *it, bool spare)

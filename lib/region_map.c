@@ -79,10 +79,10 @@ static int open_base(struct vpager_region *region)
 
 	if (err || region->engine == &engine_mprotect)
 		return err;
-	fd = uffd_open(read ? UFFD_READ : UFFD_SIGNAL);
+	region->uffd = read ? UFFD_READ : UFFD_SIGNAL;
+	fd = uffd_open(region->uffd);
 	if (fd < 0)
 		return fd;
-	region->uffd = fd;
 	err = read ? readers_start(fd) : 0;
 	if (err)
 		return err;
@@ -90,7 +90,7 @@ static int open_base(struct vpager_region *region)
 	 * ones the kernel must not make any, which would bring in more than was asked for.  EINVAL: a kernel without huge pages. */
 	if (madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
 		return -errno;
-	err = uffd_register(fd, (uintptr_t)base, span);
+	err = uffd_register(region->uffd, (uintptr_t)base, span);
 	if (err)
 		return err;
 	return mprotect(base, span, region->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE) < 0 ? -errno : 0;

@@ -106,8 +106,12 @@ static enum injected kind_of(long nr)
 		return INJECT_FALLOCATE;
 #ifdef SYS_userfaultfd
 	case SYS_userfaultfd:
-		return INJECT_DESCRIPTOR;
 #endif
+#ifdef SYS_io_uring_setup
+	case SYS_io_uring_setup:
+	case SYS_io_uring_register:
+#endif
+		return INJECT_DESCRIPTOR;
 	default:
 		return INJECT_KINDS;
 	}

@@ -4,6 +4,7 @@
  * elsewhere, system calls that do half of what they were asked, and processes that its descriptor is not about.  Linked with
  * -Wl,--wrap=sys_call; every other test of regions runs over this engine as well. */
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -707,6 +708,76 @@ START_TEST(memory_that_is_locked_is_paged_all_the_same)
 }
 END_TEST
 
+/* The first userfaultfd, or the one after `from`. */
+static int find_descriptor(int from)
+{
+	char path[64], name[64];
+
+	for (int fd = from + 1; fd < 1024; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		n = readlink(path, name, sizeof name - 1);
+		name[n > 0 ? n : 0] = 0;
+		if (strstr(name, "[userfaultfd]"))
+			return fd;
+	}
+	return -1;
+}
+
+static bool io_uring_works(void)
+{
+	struct io_uring_params params = {0};
+	long ring = syscall(SYS_io_uring_setup, 1, &params);
+
+	return ring >= 0 && close((int)ring) == 0;
+}
+
+/* As a daemon does that closes whatever it does not know.  i: bit 0: the number is another file's by then; bit 1: no userfaultfd can
+ * be made any more, so that there is an error, and no page of zeros. */
+START_TEST(a_descriptor_that_somebody_closes_is_done_without)
+{
+	bool reused = _i & 1, refused = _i & 2;
+	struct vpager_fault fault = {.size = sizeof fault};
+	int fd, file = -1;
+
+	if (!io_uring_works()) {
+		printf("no io_uring here, which keeps the file: not tried\n");
+		return;
+	}
+	make(0);
+	overwrite(4);
+	fd = find_descriptor(2);
+	ck_assert_int_gt(fd, 2);
+	OK(close(fd));
+	ck_assert_int_eq(find_descriptor(2), -1);
+	if (reused) {
+		file = open("/dev/null", O_RDWR | O_CLOEXEC);
+		ck_assert_int_eq(file, fd);
+	}
+	if (refused) {
+		play(FAILS, SYS_userfaultfd, 0, EMFILE);
+		ck_assert_int_eq(try_load(page_at(9), &fault), -EBADF);
+		ck_assert_int_eq(fault.error, -EBADF);
+		kernel.trick = NOTHING;
+	}
+	sure_pattern(page_at(8), 8 * page_size(), (PAGES - 8) * page_size());
+	sure_overwritten(4);
+	OK(evict_all(region));
+	ck_assert_uint_eq(stats_of(region).resident_bytes, 0);
+	sure_overwritten(4);
+	ck_assert_int_eq(find_descriptor(find_descriptor(2)), -1);
+	OK(vpager_region_destroy(region, 0));
+	make(0);
+	sure_pattern(page_at(8), 8 * page_size(), (PAGES - 8) * page_size());
+	OK(vpager_region_destroy(region, 0));
+	OK(vpager_shutdown());
+	ck_assert_int_eq(find_descriptor(2), -1);
+	if (reused)
+		OK(close(file)); /* nobody else has */
+}
+END_TEST
+
 static Suite *uffd_suite(void)
 {
 	Suite *suite = suite_create("uffd");
@@ -733,6 +804,7 @@ static Suite *uffd_suite(void)
 	tcase_add_loop_test(tcase, a_page_that_cannot_be_hidden_stays_as_it_was, 0, (int)(sizeof hiding / sizeof *hiding));
 	tcase_add_loop_test(tcase, any_call_may_fail_once_and_nothing_is_lost, 0, 3);
 	tcase_add_test(tcase, memory_that_is_locked_is_paged_all_the_same);
+	tcase_add_loop_test(tcase, a_descriptor_that_somebody_closes_is_done_without, 0, 4);
 	return suite;
 }
 

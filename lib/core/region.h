@@ -11,6 +11,7 @@
 #include "page.h"
 #include "snapshot.h"
 #include "store.h"
+#include "uffd.h"
 
 enum region_life {
 	REGION_FREE, /* nothing, or being built or torn down */
@@ -66,7 +67,7 @@ struct vpager_region {
 	size_t frames_bytes;
 	bool frames_limited; /* not by memory alone: room is taken before it is used */
 	unsigned char *alias; /* the whole region a second time, always writable, never seen by the program */
-	int uffd;             /* the userfaultfd that the region is registered with */
+	enum uffd_kind uffd;  /* which the region is registered with */
 	void *metadata;
 	size_t metadata_bytes;
 	/* ------------------------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "uffd.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -36,24 +37,50 @@ static const struct {
 #define IOCTLS (1ull << _UFFDIO_COPY | 1ull << _UFFDIO_WRITEPROTECT)
 #define TRIES 64 /* of a call that says EAGAIN and did nothing, which it has no reason for */
 
-static int shared[KINDS] = {-1, -1};
+/* The shared descriptors, then those of a trial.  Changes while threads use it only if it is found closed: relaxed, for whoever
+ * uses an older number is told so by the kernel, and comes back. */
+#define TRIAL(kind) ((enum uffd_kind)(KINDS + (kind)))
+static _Atomic(int) descriptor[2 * KINDS] = {-1, -1, -1, -1};
+
+static int get(enum uffd_kind kind)
+{
+	return atomic_load_explicit(&descriptor[kind], memory_order_relaxed);
+}
 
 /* The kernel wipes this page in every child, also in one that no fork handler runs in: *mine is not 0 in the process whose
  * memory the descriptor is about. */
 static const uint32_t *mine;
 
-int uffd_register(int fd, uintptr_t at, size_t len)
+#define KEPT_BYTES 4096 /* rounded up to a page */
+static void *kept; /* what holds the userfaultfd open whatever becomes of its descriptor; or NULL */
+
+static int reopen(int closed);
+
+/* -EBADF: somebody has closed the descriptor, and it is another file's by now, or nobody's. */
+static int command(enum uffd_kind kind, unsigned long request, void *arg)
+{
+	int fd = get(kind), err = sys_ioctl(fd, request, arg);
+
+	if (err == -ENOTTY)
+		err = -EBADF;
+	if (err != -EBADF || kind != UFFD_SIGNAL || !kept)
+		return err;
+	fd = reopen(fd);
+	return fd < 0 ? err : sys_ioctl(fd, request, arg);
+}
+
+int uffd_register(enum uffd_kind kind, uintptr_t at, size_t len)
 {
 	struct uffdio_register it = {
 	    .range = {at, len},
 	    .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
 	};
-	int err = sys_ioctl(fd, UFFDIO_REGISTER, &it);
+	int err = command(kind, UFFDIO_REGISTER, &it);
 
 	return err ? err : (it.ioctls & IOCTLS) == IOCTLS ? 0 : -EINVAL;
 }
 
-int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done)
+int uffd_copy(enum uffd_kind kind, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done)
 {
 	size_t most = len;
 	int idle = 0;
@@ -68,7 +95,7 @@ int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, b
 		    .len = len - *done < most ? len - *done : most,
 		    .mode = UFFDIO_COPY_MODE_DONTWAKE | (protected ? UFFDIO_COPY_MODE_WP : 0),
 		};
-		int err = sys_ioctl(fd, UFFDIO_COPY, &copy);
+		int err = command(kind, UFFDIO_COPY, &copy);
 
 		if (copy.copy > 0) { /* all, or with EAGAIN a part */
 			*done += (size_t)copy.copy;
@@ -82,7 +109,7 @@ int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, b
 	return 0;
 }
 
-int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
+int uffd_protect(enum uffd_kind kind, uintptr_t at, size_t len, bool protected)
 {
 	struct uffdio_writeprotect it = {
 	    .range = {at, len},
@@ -93,16 +120,16 @@ int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
 	if (!*mine)
 		return -ESTALE;
 	do
-		err = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &it);
+		err = command(kind, UFFDIO_WRITEPROTECT, &it);
 	while (err == -EAGAIN && ++tries < TRIES);
 	return err;
 }
 
-void uffd_wake(int fd, uintptr_t at, size_t len)
+void uffd_wake(enum uffd_kind kind, uintptr_t at, size_t len)
 {
 	struct uffdio_range range = {at, len};
 
-	(void)sys_ioctl(fd, UFFDIO_WAKE, &range); /* it knows no error but a wrong range */
+	(void)command(kind, UFFDIO_WAKE, &range); /* it knows no error but a wrong range */
 }
 
 int uffd_forget(uintptr_t at, size_t len)
@@ -174,32 +201,81 @@ static int make_mine(void)
 	return 0;
 }
 
+static bool is_userfaultfd(int fd)
+{
+	struct uffdio_range nobody = {(uintptr_t)mine, (size_t)64 << 10}; /* waits there, or is woken */
+	int err = sys_ioctl(fd, UFFDIO_WAKE, &nobody);
+
+	return err != -EBADF && err != -ENOTTY;
+}
+
+/* Daemons close all descriptors that they do not know, and with its last one a userfaultfd gives its pages up: they would be zeros
+ * without a word.  So the mapping of an io_uring holds the ring, and the ring the file.  Where there is no io_uring nothing is kept,
+ * and nothing else depends on it. */
+static void keep(int fd)
+{
+	struct io_uring_params params = {0};
+	int ring = (int)sys_call(SYS_io_uring_setup, 1, (long)&params, 0, 0, 0, 0);
+	void *at;
+
+	if (ring < 0)
+		return;
+	if (sys_call(SYS_io_uring_register, ring, IORING_REGISTER_FILES, (long)&fd, 1, 0, 0) == 0) {
+		at = sys_mmap(NULL, KEPT_BYTES, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+		if (!sys_is_error(at) && sys_madvise(at, KEPT_BYTES, MADV_DONTFORK) == 0) /* a child has no business with it */
+			kept = at;
+		else if (!sys_is_error(at))
+			sys_munmap(at, KEPT_BYTES);
+	}
+	sys_close(ring);
+}
+
+/* For a descriptor that is found closed while its file is kept: the kernel asks whether pages are registered, not with which
+ * userfaultfd of the process (validate_dst_vma in mm/userfaultfd.c), so another one does.  In the handler.  Of two threads that find
+ * out together each may make one, and only the last is closed in the end. */
+static int reopen(int closed)
+{
+	int fd = make(UFFD_SIGNAL), now = closed;
+
+	if (fd < 0 || atomic_compare_exchange_strong_explicit(&descriptor[UFFD_SIGNAL], &now, fd, memory_order_relaxed,
+	                                                      memory_order_relaxed))
+		return fd;
+	sys_close(fd);
+	return now;
+}
+
 int uffd_open(enum uffd_kind kind)
 {
-	int err;
+	int fd = get(kind), err;
 
-	if (shared[kind] < 0) {
-		int fd = make(kind);
-
-		if (fd < 0)
-			return fd;
-		err = make_mine();
-		if (err) {
-			sys_close(fd);
-			return err;
-		}
-		shared[kind] = fd;
+	if (fd >= 0 && is_userfaultfd(fd))
+		return fd;
+	fd = make(kind);
+	if (fd < 0)
+		return fd;
+	err = make_mine();
+	if (err) {
+		sys_close(fd);
+		return err;
 	}
-	return shared[kind];
+	if (kind == UFFD_SIGNAL && !kept)
+		keep(fd);
+	atomic_store_explicit(&descriptor[kind], fd, memory_order_relaxed);
+	return fd;
 }
 
 void uffd_close(void)
 {
-	for (int kind = 0; kind < KINDS; kind++) {
-		if (shared[kind] >= 0)
-			sys_close(shared[kind]);
-		shared[kind] = -1;
+	for (enum uffd_kind kind = 0; kind < KINDS; kind++) {
+		int fd = get(kind);
+
+		if (fd >= 0 && is_userfaultfd(fd))
+			sys_close(fd);
+		atomic_store_explicit(&descriptor[kind], -1, memory_order_relaxed);
 	}
+	if (kept && *mine) /* in a child there is none */
+		sys_munmap(kept, KEPT_BYTES);
+	kept = NULL;
 }
 
 /* ---- the trial ---- */
@@ -217,22 +293,23 @@ static bool can_write(void *at)
 
 /* A page from missing to written and missing again.  It holds zeros: no signal is blocked by reading it.  Where nobody reads
  * the descriptor, the kernel must not meet what it would have to wait for. */
-static int try_page(enum uffd_kind kind, int fd, unsigned char *page, size_t bytes)
+static int try_page(enum uffd_kind kind, unsigned char *page, size_t bytes)
 {
+	enum uffd_kind it = TRIAL(kind);
 	uintptr_t at = (uintptr_t)page;
 	size_t done;
-	int err = uffd_register(fd, at, bytes);
+	int err = uffd_register(it, at, bytes);
 
 	if (err)
 		return err;
 	if (kind == UFFD_SIGNAL && can_read(page))
 		return -EINVAL;
-	err = uffd_copy(fd, at, page + bytes, bytes, bytes, true, &done);
+	err = uffd_copy(it, at, page + bytes, bytes, bytes, true, &done);
 	if (err)
 		return err;
 	if (!can_read(page) || (kind == UFFD_SIGNAL && can_write(page)))
 		return -EINVAL;
-	err = uffd_protect(fd, at, bytes, false);
+	err = uffd_protect(it, at, bytes, false);
 	if (err)
 		return err;
 	if (!can_write(page))
@@ -243,7 +320,7 @@ static int try_page(enum uffd_kind kind, int fd, unsigned char *page, size_t byt
 	return kind == UFFD_SIGNAL && can_write(page) ? -EINVAL : 0;
 }
 
-static int try_fresh(enum uffd_kind kind, int fd)
+static int try_fresh(enum uffd_kind kind)
 {
 	size_t bytes = (size_t)64 << 10; /* as above */
 	void *pages = sys_mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -251,7 +328,7 @@ static int try_fresh(enum uffd_kind kind, int fd)
 
 	if (sys_is_error(pages))
 		return -ENOMEM;
-	err = try_page(kind, fd, pages, bytes);
+	err = try_page(kind, pages, bytes);
 	sys_munmap(pages, 2 * bytes);
 	return err;
 }
@@ -262,9 +339,10 @@ static int try_all(enum uffd_kind kind)
 
 	if (fd < 0)
 		return fd;
+	atomic_store_explicit(&descriptor[TRIAL(kind)], fd, memory_order_relaxed);
 	err = make_mine();
 	if (!err)
-		err = try_fresh(kind, fd);
+		err = try_fresh(kind);
 	sys_close(fd);
 	return err;
 }

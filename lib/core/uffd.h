@@ -2,7 +2,8 @@
  *
  * The userfaultfds: one descriptor of each kind for all regions.  No events are asked for, so the kernel has no reason to say
  * that the mappings are changing.  copy, protect and forget run in the handler.  In a child of a raw clone, whose copy of the
- * descriptor is about the parent's memory, copy and protect say -ESTALE. */
+ * descriptor is about the parent's memory, copy and protect say -ESTALE.  -EBADF: somebody closed the descriptor, and it cannot
+ * be made good. */
 #ifndef VPAGER_CORE_UFFD_H
 #define VPAGER_CORE_UFFD_H
 
@@ -19,19 +20,19 @@ enum uffd_kind {
 /* Whether all of it works here, tried once: 0, or why not (-EPERM, -ENOSYS: denied; -EINVAL: a kernel that cannot do it).
  * Under the runtime lock, as open and close. */
 int engine_uffd_probe(enum uffd_kind kind);
-/* The descriptor, made at first; or a negative errno value.  Stays open until uffd_close. */
+/* The descriptor, made at first, or again if somebody closed it; or a negative errno value. */
 int uffd_open(enum uffd_kind kind);
 void uffd_close(void);
 
 /* The pages of a private anonymous mapping that are not there, or write-protected, are ours from now on. */
-int uffd_register(int fd, uintptr_t at, size_t len);
+int uffd_register(enum uffd_kind kind, uintptr_t at, size_t len);
 /* Pages that are missing get these bytes, each in one step.  *done: how many bytes, also after an error.  Where the range is
  * more than one mapping it goes in steps.  -EEXIST: a page is there.  -EFAULT: `from` cannot be read.  -ENOMEM. */
-int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done);
+int uffd_copy(enum uffd_kind kind, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done);
 /* Whether the pages that are there can be written to. */
-int uffd_protect(int fd, uintptr_t at, size_t len, bool protected);
+int uffd_protect(enum uffd_kind kind, uintptr_t at, size_t len, bool protected);
 /* Who waits for one of these pages tries again, which neither copy nor protect brings about: the page's word comes first. */
-void uffd_wake(int fd, uintptr_t at, size_t len);
+void uffd_wake(enum uffd_kind kind, uintptr_t at, size_t len);
 /* The pages are missing again. */
 int uffd_forget(uintptr_t at, size_t len);
 
