@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include "core/staging.h"
+#include "core/sys.h"
 #include "core/uffd.h"
 #include "reader.h"
 #include "runtime.h"
@@ -88,8 +89,9 @@ static int open_base(struct vpager_region *region)
 		return err;
 	/* A page of the region's that is as large can be a huge one: khugepaged makes it that once it is whole and open.  Of smaller
 	 * ones the kernel must not make any, which would bring in more than was asked for.  EINVAL: a kernel without huge pages. */
-	if (madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
-		return -errno;
+	err = sys_madvise(base, span, region->page_bytes >= huge_page_bytes() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (err && err != -EINVAL)
+		return err;
 	err = uffd_register(region->uffd, (uintptr_t)base, span);
 	if (err)
 		return err;
@@ -126,11 +128,11 @@ static int map_alias(struct vpager_region *region)
 static int mark(struct vpager_region *region)
 {
 	size_t span = region->object.span;
+	int err = region_inheritable(region, false);
 
-	if (region_inheritable(region, false) || madvise(region->alias, span, MADV_DONTFORK) < 0 ||
-	    madvise(region->alias, span, MADV_DONTDUMP) < 0)
-		return -errno;
-	return 0;
+	if (!err)
+		err = sys_madvise(region->alias, span, MADV_DONTFORK);
+	return err ? err : sys_madvise(region->alias, span, MADV_DONTDUMP);
 }
 
 int region_map(struct vpager_region *region, void *address, bool covered)
@@ -159,7 +161,7 @@ int region_adopt(struct vpager_region *region)
 
 int region_inheritable(struct vpager_region *region, bool yes)
 {
-	return madvise((void *)region->object.base, region->object.span, yes ? MADV_DOFORK : MADV_DONTFORK) < 0 ? -errno : 0;
+	return sys_madvise((void *)region->object.base, region->object.span, yes ? MADV_DOFORK : MADV_DONTFORK);
 }
 
 void region_unmap(struct vpager_region *region)

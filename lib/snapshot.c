@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "core/export.h"
+#include "core/sys.h"
 #include "runtime.h"
 
 #define OPENED_LEAST 64u
@@ -18,15 +19,15 @@
 static int map_marks(struct cow *cow, size_t pages)
 {
 	size_t marks = pages * sizeof *cow->marks;
+	int err;
 
 	cow->opened_most = pages / 64 + OPENED_LEAST;
 	cow->memory_bytes = marks + cow->opened_most * sizeof *cow->opened;
 	cow->memory = mmap(NULL, cow->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cow->memory == MAP_FAILED)
 		return -errno;
-	if (madvise(cow->memory, cow->memory_bytes, MADV_DONTFORK) < 0) {
-		int err = -errno;
-
+	err = sys_madvise(cow->memory, cow->memory_bytes, MADV_DONTFORK);
+	if (err) {
 		munmap(cow->memory, cow->memory_bytes);
 		return err;
 	}

@@ -5,6 +5,7 @@
 #define VPAGER_TESTS_STACKS_H
 
 #include "crowd.h"
+#include "mappings.h"
 #include "skip.h"
 
 #ifndef __has_feature
@@ -98,19 +99,5 @@ static inline int overflow(struct vpager_stack *stack, struct vpager_fault *faul
 	return vpager_stack_call(stack, use_bytes, bytes_arg(SIZE_MAX / 2), fault);
 }
 
-
-/* ---- the process ---- */
-
-static inline int mappings(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	int n = 0, c;
-
-	ck_assert_ptr_ne(maps, NULL);
-	while ((c = getc(maps)) != EOF)
-		n += c == '\n';
-	fclose(maps);
-	return n;
-}
 
 #endif

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include "mappings.h"
 #include "paging.h"
 #include "skip.h"
 #include "../lib/core/region.h"
@@ -139,19 +140,6 @@ static void sure_overwritten(size_t page)
 	sure_bytes(page_at(page), (unsigned char)(page + 1), page_size());
 }
 
-static size_t lines_in(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	size_t n = 0;
-	int c;
-
-	ck_assert_ptr_nonnull(file);
-	while ((c = getc(file)) != EOF)
-		n += c == '\n';
-	fclose(file);
-	return n;
-}
-
 /* ---- what it does not need ---- */
 
 START_TEST(isolated_pages_split_no_mapping)
@@ -161,7 +149,7 @@ START_TEST(isolated_pages_split_no_mapping)
 	uint64_t used;
 
 	region = UFFD_REGION(.length = 4096 * page);
-	before = lines_in("/proc/self/maps");
+	before = mappings();
 	OK(vpager_stats_get(&all));
 	used = all.vmas_used;
 	for (size_t p = 0; p < 4096; p += 2) {
@@ -175,7 +163,7 @@ START_TEST(isolated_pages_split_no_mapping)
 	}
 	OK(vpager_stats_get(&all));
 	ck_assert_uint_eq(all.vmas_used, used);
-	ck_assert_uint_le(lines_in("/proc/self/maps"), before + 8);
+	ck_assert_uint_le(mappings(), before + 8);
 	OK(vpager_region_destroy(region, 0));
 }
 END_TEST

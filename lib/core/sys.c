@@ -31,7 +31,9 @@ int sys_mprotect(void *addr, size_t len, int prot)
 
 int sys_madvise(void *addr, size_t len, int advice)
 {
-	return (int)CALL(SYS_madvise, addr, len, advice);
+	int err = (int)CALL(SYS_madvise, addr, len, advice);
+
+	return err == -EAGAIN ? -ENOMEM : err; /* out of mappings, or of memory for them (mm/madvise.c) */
 }
 
 void *sys_mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset)
