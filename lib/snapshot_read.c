@@ -7,6 +7,7 @@
 #include <string.h>
 #include "core/export.h"
 #include "core/landing.h"
+#include "core/program_bytes.h"
 #include "core/sys.h"
 #include "range.h"
 #include "runtime.h"
@@ -72,7 +73,7 @@ static int read_live(const struct piece *piece, uint32_t seen)
 		uint32_t now = region_now(region, piece->page, seen);
 
 		if (!kept(piece->snapshot, piece->page)) {
-			memcpy(piece->to, region->engine->bytes(region, piece->page, now) + piece->at, piece->len);
+			program_bytes_copy(piece->to, region->engine->bytes(region, piece->page, now) + piece->at, piece->len);
 			err = snapshot_error(piece->snapshot);
 		}
 		page_settle(&region->table, piece->page, page_state(now), 0, 0);

@@ -3,7 +3,7 @@
  * Copy-on-write: a page's bytes are kept for the newest snapshot before the page is opened for writing.  Runs in the handler, inside
  * the gate, by the page's claimant: so neither the list of snapshots nor the page changes meanwhile. */
 #include <errno.h>
-#include <string.h>
+#include "program_bytes.h"
 #include "region.h"
 
 static struct cow *cow_of(const struct vpager_region *region)
@@ -85,7 +85,7 @@ bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
 		if (id == 0)
 			continue; /* for the next older one */
 		copy = copies_record(&cow->copies, id);
-		memcpy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page, before), region->page_bytes);
+		program_bytes_copy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page, before), region->page_bytes);
 		copy->page = page;
 		copy->after = safe_of(cow, page);
 		atomic_store_explicit(&copy->upto, target->generation, memory_order_relaxed); /* published by the pushes */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include "inside.h"
 #include "landing.h"
+#include "program_bytes.h"
 #include "thread.h"
 
 struct call {
@@ -52,6 +53,10 @@ int store_read(struct vpager_store *store, uint64_t offset, void *buf, size_t le
 int store_write(struct vpager_store *store, uint64_t offset, const void *buf, size_t len, const void *first, const void *last)
 {
 	struct call call = {.store = store, .offset = offset, .out = buf, .len = len};
+	int err;
 
-	return run(call_write, &call, first, last);
+	program_bytes_begin();
+	err = run(call_write, &call, first, last);
+	program_bytes_end();
+	return err;
 }
