@@ -48,11 +48,14 @@ void runtime_unlock(void)
 
 size_t system_page_bytes(void)
 {
-	static size_t cached;
+	static _Atomic(size_t) cached;
+	size_t page = atomic_load_explicit(&cached, memory_order_relaxed); /* who comes first does not matter */
 
-	if (!cached)
-		cached = (size_t)sysconf(_SC_PAGESIZE);
-	return cached;
+	if (!page) {
+		page = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&cached, page, memory_order_relaxed);
+	}
+	return page;
 }
 
 int options_copy(void *to, size_t to_size, const void *from)
@@ -126,11 +129,14 @@ static void read_vma_limit(void)
 
 size_t huge_page_bytes(void)
 {
-	static size_t cached;
+	static _Atomic(size_t) cached;
+	size_t bytes = atomic_load_explicit(&cached, memory_order_relaxed); /* as above */
 
-	if (!cached)
-		cached = kernel_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
-	return cached ? cached : SIZE_MAX;
+	if (!bytes) {
+		bytes = kernel_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+		atomic_store_explicit(&cached, bytes, memory_order_relaxed);
+	}
+	return bytes ? bytes : SIZE_MAX;
 }
 
 static void defaults(struct vpager_options *options)
