@@ -81,10 +81,13 @@ static int throw_through_call(vpager_stack *stack, int value)
 
 int main()
 {
+	vpager_stack_pool_options options = {};
 	vpager_stack_pool *pool;
 	vpager_stack *stack;
 
-	SURE(vpager_stack_pool_create(&pool, nullptr) == 0);
+	options.size = sizeof options;
+	options.max_stacks = 8; // emulators keep a record of each page of addresses
+	SURE(vpager_stack_pool_create(&pool, &options) == 0);
 	SURE(vpager_stack_get(&stack, pool) == 0);
 	for (int i = 0; i < 100; i++) {
 		SURE(throw_through_call(stack, i) == i); // and nothing runs on the stack
