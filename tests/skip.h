@@ -19,11 +19,11 @@ static inline bool skip_emulated(void)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
-/* So many times what is left to luck; a fifth of it where the suite runs once more for another CPU than the machine's, as the
- * run says by VPAGER_TEST_OTHER_CPU=1. */
+/* So many times what is left to luck; a fifth of it where the suite runs once more, for another CPU or by another compiler, as
+ * the run says by VPAGER_TEST_ONCE_MORE=1. */
 static inline int often(int times)
 {
-	const char *value = getenv("VPAGER_TEST_OTHER_CPU");
+	const char *value = getenv("VPAGER_TEST_ONCE_MORE");
 
 	return value && strcmp(value, "1") == 0 ? times / 5 : times;
 }

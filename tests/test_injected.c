@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Every call of the library to the system fails once, at each place where it can: the n-th of a kind, for n = 1 until there is no
- * n-th (not for every n where another CPU is tried); and once more with all that follow failing too.  A scene goes through what a program does with a region, noting in a
- * shadow what it was told.  What fails says so, what was said to have worked has, and with the failures over, all of it is there
- * and nothing is left behind. */
+ * n-th (where the suite runs once more, not for every n); and once more with all that follow failing too.  A scene goes through
+ * what a program does with a region, noting in a shadow what it was told.  What fails says so, what was said to have worked has,
+ * and with the failures over, all of it is there and nothing is left behind. */
 #include <dirent.h>
 #include <fcntl.h>
 #include "injected.h"
