@@ -16,6 +16,14 @@ static void sure_not(const char *what, int line)
 	std::exit(1);
 }
 
+// The unwinders of these CPUs do not get through a signal's frame (the tables of 32-bit ARM describe a function at its calls only;
+// libgcc has nothing for loongarch64).
+#if defined(__arm__) || defined(__loongarch__)
+static const bool unwinds_signals = false;
+#else
+static const bool unwinds_signals = true;
+#endif
+
 static int destroyed;
 
 struct local {
@@ -95,7 +103,7 @@ int main()
 	}
 	SURE(vpager_stack_call(stack, overflow, nullptr, nullptr) == -EOVERFLOW);
 	destroyed = 0;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; unwinds_signals && i < 20; i++) {
 		int caught = 0;
 
 		SURE(vpager_stack_on_overflow(stack, 256 << 10, throw_overflow, nullptr) == 0);
