@@ -6,6 +6,7 @@
 . "${0%/*}/common.sh"
 
 [ "$cross" != yes ] || skip "a benchmark under an emulator"
+[ "$bench" = yes ] || skip "no benchmark without makecontext"
 bench=bench/vpager-bench
 [ -x "$bench" ] || fail "no $bench here (make builds it)"
 
