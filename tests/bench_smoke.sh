@@ -6,6 +6,7 @@
 . "${0%/*}/common.sh"
 
 [ "$cross" != yes ] || skip "a benchmark under an emulator"
+[ "$bench" = yes ] || skip "no benchmark without makecontext"
 bench=bench/vpager-bench
 [ -x "$bench" ] || fail "no $bench here (make builds it)"
 
@@ -100,6 +101,8 @@ for case in stack-create stack-get; do
 	perhaps Boost.Context boost-protected
 done
 for case in stack-live stack-live-8m; do
+	# 32 bits have no room for many stacks of 8 MiB each.
+	[ $case = stack-live ] || ! $READELF -h "$core" | grep -q 'Class: *ELF32' || continue
 	measure $case 8 'bytes/stack\|mappings' vpager vpager-lazy vpager-hibernate ucontext mmap-mprotect
 	perhaps Boost.Context boost
 done

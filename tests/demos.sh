@@ -116,8 +116,8 @@ says err '^deep: (hostile): byte \([0-9]*\), line 1, \1 levels deep: nested too 
 deep --hostile=1000
 [ $status -eq 0 ] || fail "deep of 1000 levels: exit status $status"
 says out '^(hostile): 1000 values, 1000 levels, '
-deep --hostile=200000 --stack=512
-[ $status -eq 0 ] || fail "deep of 200000 levels with 512 MiB of stack: exit status $status"
+deep --hostile=200000 --stack=128
+[ $status -eq 0 ] || fail "deep of 200000 levels with 128 MiB of stack: exit status $status"
 says out '^(hostile): 200000 values, 200000 levels, '
 deep --stack=0 "$tmp/good.json"
 [ $status -eq 2 ] || fail "deep --stack=0: exit status $status"

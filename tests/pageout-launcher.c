@@ -5,6 +5,7 @@
  * does, or with 77 if this is not to be had here: it needs CAP_SYS_NICE, Linux 5.12 and CONFIG_PROC_CHILDREN. */
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,22 +47,23 @@ static size_t number(size_t below)
 static size_t ranges_of(pid_t pid, struct iovec *range)
 {
 	char path[64], line[512], rights[8];
-	unsigned long from, to;
+	unsigned long long from, to; /* also of a process of more bits than this one, which cannot name all of its pages */
 	size_t n = 0, page = (size_t)sysconf(_SC_PAGESIZE);
 	FILE *maps;
 
 	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "r");
 	while (maps && n < RANGES && fgets(line, sizeof line, maps)) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || !(strstr(line, "/memfd:vpager") || !strpbrk(line, "/[")))
+		if (sscanf(line, "%llx-%llx %7s", &from, &to, rights) != 3 || to > UINTPTR_MAX ||
+		    !(strstr(line, "/memfd:vpager") || !strpbrk(line, "/[")))
 			continue;
 		if (number(3)) { /* a part */
-			size_t pages = (to - from) / page, first = number(pages);
+			size_t pages = (size_t)(to - from) / page, first = number(pages);
 
 			from += first * page;
 			to = from + (1 + number(pages - first)) * page;
 		}
-		range[n++] = (struct iovec){(void *)from, to - from};
+		range[n++] = (struct iovec){(void *)(uintptr_t)from, (size_t)(to - from)};
 	}
 	if (maps)
 		fclose(maps);

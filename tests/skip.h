@@ -19,6 +19,15 @@ static inline bool skip_emulated(void)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
+/* So many times what is left to luck; a fifth of it where the suite runs once more, for another CPU or by another compiler, as
+ * the run says by VPAGER_TEST_ONCE_MORE=1. */
+static inline int often(int times)
+{
+	const char *value = getenv("VPAGER_TEST_ONCE_MORE");
+
+	return value && strcmp(value, "1") == 0 ? times / 5 : times;
+}
+
 /* This part of the test is not to be run here, as the run says by the words of VPAGER_TEST_LEAVE_OUT. */
 static inline bool skip_part(const char *name)
 {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include "skip.h"
 #include "vpager.h"
 
 #define SURE(condition) ((condition) ? (void)0 : sure_not(#condition, __LINE__))
@@ -15,6 +16,14 @@ static void sure_not(const char *what, int line)
 	std::fprintf(stderr, "stack_cxx.cc:%d: not so: %s\n", line, what);
 	std::exit(1);
 }
+
+// The unwinders of these CPUs do not get through a signal's frame (the tables of 32-bit ARM describe a function at its calls only;
+// libgcc has nothing for loongarch64).
+#if defined(__arm__) || defined(__loongarch__)
+static const bool unwinds_signals = false;
+#else
+static const bool unwinds_signals = true;
+#endif
 
 static int destroyed;
 
@@ -81,10 +90,13 @@ static int throw_through_call(vpager_stack *stack, int value)
 
 int main()
 {
+	vpager_stack_pool_options options = {};
 	vpager_stack_pool *pool;
 	vpager_stack *stack;
 
-	SURE(vpager_stack_pool_create(&pool, nullptr) == 0);
+	options.size = sizeof options;
+	options.max_stacks = 8; // emulators keep a record of each page of addresses
+	SURE(vpager_stack_pool_create(&pool, &options) == 0);
 	SURE(vpager_stack_get(&stack, pool) == 0);
 	for (int i = 0; i < 100; i++) {
 		SURE(throw_through_call(stack, i) == i); // and nothing runs on the stack
@@ -92,7 +104,7 @@ int main()
 	}
 	SURE(vpager_stack_call(stack, overflow, nullptr, nullptr) == -EOVERFLOW);
 	destroyed = 0;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; unwinds_signals && !skip_part("from_the_yellow_zone") && i < 20; i++) {
 		int caught = 0;
 
 		SURE(vpager_stack_on_overflow(stack, 256 << 10, throw_overflow, nullptr) == 0);

@@ -573,7 +573,7 @@ START_TEST(absent_pages_that_are_being_changed_are_read_from_the_store)
 	w.context = VPAGER_CALL_HANDLER;
 	MAKE(.flags = VPAGER_REGION_FORK);
 	crowd_begin(&crowd, 3, forbid_thread, NULL);
-	for (int forks = 0; forks < 120; forks++)
+	for (int forks = 0; forks < often(120); forks++)
 		in_child(pattern_child);
 	cut.stop = true;
 	crowd_end(&crowd);
@@ -608,7 +608,7 @@ START_TEST(fills_that_meet_a_fork_go_on)
 	w.context = _i;
 	MAKE(.flags = VPAGER_REGION_FORK, .readahead_bytes = VPAGER_READAHEAD_NONE);
 	crowd_begin(&crowd, FILLERS, filling_thread, NULL);
-	for (int forks = 0; forks < 60; forks++) {
+	for (int forks = 0; forks < often(60); forks++) {
 		unsigned int before[FILLERS];
 
 		in_child(nothing);
@@ -656,7 +656,7 @@ START_TEST(pins_hold_over_forks)
 	ck_assert_int_eq(pread(fd, base, page_size(), 0), page_size());
 	OK(vpager_region_unpin(region, 0, page_size()));
 	crowd_begin(&crowd, 3, pin_thread, &fd);
-	for (int forks = 0; forks < 60 || cut.rounds < 50; forks++) {
+	for (int forks = 0; forks < often(60) || cut.rounds < 50; forks++) {
 		in_child(nothing);
 		nap(500);
 	}
@@ -704,7 +704,7 @@ START_TEST(a_fork_in_the_middle_of_fills)
 	w.pause_us = 300;
 	MAKE(.flags = VPAGER_REGION_FORK, .readahead_bytes = 4 * page_size());
 	crowd_begin(&crowd, 4, fill_thread, NULL);
-	for (int forks = 0; forks < 30; forks++)
+	for (int forks = 0; forks < often(30); forks++)
 		in_child(workers_child);
 	cut.stop = true;
 	crowd_end(&crowd);
@@ -797,7 +797,7 @@ START_TEST(a_fork_while_regions_come_and_go)
 	make_kind(PRIVATE);
 	stale = REGION(.length = 8 * page_size());
 	crowd_begin(&crowd, 4, come_and_go, NULL);
-	for (int forks = 0; forks < 40 || cut.rounds < 50; forks++)
+	for (int forks = 0; forks < often(40) || cut.rounds < 50; forks++)
 		in_child(comings_child);
 	cut.stop = true;
 	crowd_end(&crowd);

@@ -128,7 +128,7 @@ START_TEST(the_limit_holds_while_all_pages_are_read_and_written)
 	watch_begin(&look);
 	for (size_t at = 0; at < length; at += page / 2)
 		SURE(base[at] == shadow[at], "%s: byte %zu", kinds[kind].name, at);
-	for (int i = 0; i < (_i < KINDS ? 3000 : 800); i++) {
+	for (int i = 0; i < often(_i < KINDS ? 3000 : 800); i++) {
 		size_t at = roll(&dice, length);
 
 		SURE(base[at] == shadow[at], "%s: byte %zu is %#x, not %#x", kinds[kind].name, at, base[at], shadow[at]);
@@ -188,7 +188,7 @@ START_TEST(a_copy_across_four_pages_makes_progress_at_the_smallest_limit)
 	OK(vpager_init(&options));
 	from = REGION_OVER(&w, .page_bytes = page);
 	to = REGION(.length = 64 * page);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < often(2000); i++) {
 		unsigned char *a = base_of(from) + (1 + roll(&dice, 63)) * page - 3,
 			      *b = base_of(to) + (1 + roll(&dice, 63)) * page - 5;
 
@@ -636,7 +636,7 @@ START_TEST(the_limit_of_the_process_holds_over_all_regions)
 		memcpy(shadow[i], base_of(region[i]), length);
 	}
 	watch_begin(&look);
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < often(20000); i++) {
 		size_t r = roll(&dice, 6), at = roll(&dice, length);
 
 		SURE(base_of(region[r])[at] == shadow[r][at], "region %zu, byte %zu", r, at);

@@ -71,7 +71,7 @@ static void play(int nr, void *arg)
 START_TEST(no_place_is_ahead_of_the_one_before_it)
 {
 	enum vpager_arm arm = arms[_i % ARMS];
-	int takes = (int)env_number("VPAGER_TEST_TAKES", 1500);
+	int takes = (int)env_number("VPAGER_TEST_TAKES", (uint64_t)often(1500));
 	struct crowd crowd;
 	struct vpager_snapshot *kept[4] = {NULL};
 
@@ -125,7 +125,7 @@ START_TEST(take_many_is_one_instant_for_all)
 	for (int i = 0; i < PLACES; i++)
 		many[i] = REGION(.length = 64 * page_size());
 	crowd_begin(&crowd, WRITERS, write_over_all, NULL);
-	for (int i = 0; i < 700; i++) {
+	for (int i = 0; i < often(700); i++) {
 		uint64_t seen[PLACES];
 
 		OK(vpager_snapshot_take_many(snapshots, many, PLACES, &o));
@@ -156,7 +156,7 @@ static void take_and_look(int nr, void *arg)
 	uint64_t n = 0;
 
 	(void)arg;
-	for (int i = 0; nr < TAKERS && i < 300; i++) {
+	for (int i = 0; nr < TAKERS && i < often(300); i++) {
 		struct vpager_snapshot *snapshot = take_with(region, arms[i % ARMS]);
 
 		for (int again = 0; again < 2; again++)

@@ -161,7 +161,7 @@ START_TEST(pins_that_come_and_go_meet_takes)
 	pinned_region = zeros();
 	pins_over = false;
 	crowd_begin(&crowd, 3, pin_and_write, NULL);
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < often(2000); i++) {
 		struct vpager_snapshot *snapshot = take_with(pinned_region, arms[_i]);
 		int first[3];
 

@@ -110,7 +110,11 @@ $1 == "libc" { libc = rest(2) }
 $1 == "user" { user = $2 }
 $1 == "access" { access[$2] = rest(3) }
 $1 == "engine" && $3 == "works" { engines[$2] = 1 }
-$1 == "frames" { frames[$2] = $3 }
+$1 == "frames" {
+	if (!($2 in frames))
+		frame_order[++n_frames] = $2
+	frames[$2] = $3
+}
 $1 == "test" && $3 == "failed" { failures = listed(failures, $2 " fails", ", ") }
 $1 == "test" && $2 ~ /^test_stack/ { stack_tests = better(stack_tests, outcome($3)) }
 $1 == "test" && $2 ~ /^test_coro/ { coro_tests = better(coro_tests, outcome($3)) }
@@ -151,9 +155,11 @@ END {
 		print_row(field[1], field[2], faults[order[i]] == "" ? "yes" : "NO", stacks[order[i]], coroutines[order[i]], known,
 			hows[order[i]])
 	}
-	for (cpu in frames)
+	for (i = 1; i <= n_frames; i++) {
+		cpu = frame_order[i]
 		if (!(cpu in seen_cpu))
 			print_row(cpu, "-", "-", "-", "-", frames[cpu] " in frames", "frames replayed only")
+	}
 	print_left()
 }
 

@@ -39,14 +39,19 @@ count() {
 	sed -n "s/^# $1: *//p" "$2" | tail -n 1
 }
 
+# log_names: of tests, by their names.
+log_names() {
+	sed 's/\.\(sh\|engine\|readers\)$//; s/$/.log/'
+}
+
 # explain DIRECTORY: the last words of what failed, the reasons of what was skipped.
 explain() {
-	sed -n 's/^\(FAIL\|ERROR\|XPASS\): //p' "$1/check.log" | sed 's/\.sh$//' | while read -r test; do
-		echo "---- the end of $1/$test.log ----"
-		tail -n 30 "$1/$test.log"
+	sed -n 's/^\(FAIL\|ERROR\|XPASS\): //p' "$1/check.log" | log_names | while read -r log; do
+		echo "---- the end of $1/$log ----"
+		tail -n 30 "$1/$log"
 	done
-	sed -n 's/^SKIP: //p' "$1/check.log" | while read -r test; do
-		say "  skipped: $test: $(tail -n 2 "$1/${test%.sh}.log" | head -n 1)"
+	sed -n 's/^SKIP: //p' "$1/check.log" | log_names | while read -r log; do
+		say "  skipped: ${log%.log}: $(tail -n 2 "$1/$log" | head -n 1)"
 	done
 }
 

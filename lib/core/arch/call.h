@@ -16,6 +16,7 @@
 	"	.hidden arch_call_on\n"                                                                                \
 	"	.type arch_call_on, %function\n"                                                                       \
 	"arch_call_on:\n"                                                                                              \
+	"	.cfi_sections .eh_frame\n" /* for exceptions, whatever the compiler would have for debuggers only */   \
 	"	.cfi_startproc\n"
 #define ARCH_CALL_ON_END                                                                                               \
 	"	.cfi_endproc\n"                                                                                        \
