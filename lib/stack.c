@@ -318,14 +318,23 @@ void stacks_in_parent(void)
 	unlock_all();
 }
 
-/* A thread that is not here may have been waking some: they wake again. */
-static void sleep_on(struct vpager_stack_pool *pool)
+/* What a thread that is not here was waking. */
+static void finish_waking(struct vpager_stack_pool *pool)
 {
+	uint64_t asleep = 0;
+
 	atomic_store_explicit(&pool->ranges_busy, 0, memory_order_relaxed);
-	for (size_t i = 0; i < pool->depot->used_slots; i++)
-		if (atomic_load_explicit(&pool->stacks[i].state, memory_order_relaxed) == STACK_CHANGING)
-			atomic_store_explicit(&pool->stacks[i].state, STACK_ASLEEP, memory_order_relaxed);
 	atomic_fetch_add_explicit(&vma_used, stack_ranges_vmas(pool), memory_order_relaxed);
+	for (size_t i = 0; i < pool->depot->used_slots; i++) {
+		struct vpager_stack *stack = &pool->stacks[i];
+
+		if (atomic_load_explicit(&stack->state, memory_order_relaxed) == STACK_CHANGING) {
+			atomic_store_explicit(&stack->state, STACK_ASLEEP, memory_order_relaxed);
+			(void)stack_wake(stack); /* without memory for it, it stays asleep */
+		}
+		asleep += atomic_load_explicit(&stack->state, memory_order_relaxed) == STACK_ASLEEP;
+	}
+	atomic_store_explicit(&pool->counters.hibernated, asleep, memory_order_relaxed);
 }
 
 void stacks_in_child(void)
@@ -336,7 +345,7 @@ void stacks_in_child(void)
 		atomic_fetch_add_explicit(&vma_used, (pool->depot->used_slots - pool->depot->bare_count) * pool->guard->vmas,
 		                          memory_order_relaxed);
 		if (pool->flags & VPAGER_STACK_HIBERNATE)
-			sleep_on(pool);
+			finish_waking(pool);
 	}
 	magazines_inherit();
 }

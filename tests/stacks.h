@@ -113,4 +113,17 @@ static inline int mappings(void)
 	return n;
 }
 
+static inline size_t resident_pages(void *low, size_t bytes)
+{
+	size_t n = 0;
+
+	for (size_t at = 0; at < bytes; at += page_size()) {
+		unsigned char is = 0;
+
+		if (mincore((char *)low + at, page_size(), &is) == 0)
+			n += is & 1;
+	}
+	return n;
+}
+
 #endif

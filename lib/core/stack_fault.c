@@ -96,8 +96,8 @@ static void set_state(struct vpager_stack *stack, uint32_t state)
 	wait_wake(&stack->state);
 }
 
-/* True: *err is the result.  False: somebody else is at it, and *ticket ends when that is done.  A fork child finds a stack that
- * was CHANGING here asleep, so its copy is given up last. */
+/* True: *err is the result.  False: somebody else is at it, and *ticket ends when that is done.  A fork child wakes again
+ * what was CHANGING here, so the copy is given up last. */
 static bool try_to_wake(struct vpager_stack *stack, struct wait_ticket *ticket, int *err)
 {
 	uint32_t state = STACK_ASLEEP, len;

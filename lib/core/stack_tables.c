@@ -125,26 +125,41 @@ static void set_open(struct vpager_stack_pool *pool, size_t number)
 	atomic_fetch_sub_explicit(&vma_used, (size_t)edges(pool, number), memory_order_relaxed);
 }
 
-/* What keeps each of its stacks away, and guarded, once the mapping is open.  `own' is about to be shown. */
+struct part {
+	uintptr_t low, high;
+};
+
+/* Puts off what touches the part before, so that neighbours are one call. */
+static int hide(const struct vpager_stack_pool *pool, struct part *before, uintptr_t low, uintptr_t high)
+{
+	int err = 0;
+
+	if (low >= high)
+		return 0;
+	if (low != before->high) {
+		err = before->low < before->high ? pool->guard->hide(before->low, before->high) : 0;
+		before->low = low;
+	}
+	before->high = high;
+	return err;
+}
+
+/* What keeps each of its stacks away, and guarded, once the mapping is open.  Of the one that is about to be shown, which may be
+ * large, only what was in use. */
 static int hide_stacks(const struct vpager_stack_pool *pool, const struct stack_range *range, const struct vpager_stack *own)
 {
-	uintptr_t low = range->low, high = range->low;
+	struct part part = {0, 0};
 	int err = 0;
 
 	for (size_t i = range->first; i < range->end && !err; i++) {
 		const struct vpager_stack *stack = &pool->stacks[i];
-		uintptr_t from = greater(stack_limit(stack) - pool->guard_bytes, range->low);
-		uintptr_t to = lesser(stack == own ? stack_limit(stack) : stack_top(stack), range->high);
+		uintptr_t limit = stack_limit(stack), top = stack_top(stack), used = stack == own ? top - stack->copy.hidden : limit;
 
-		if (from >= to)
-			continue;
-		if (from != high) {
-			err = low < high ? pool->guard->hide(low, high) : 0;
-			low = from;
-		}
-		high = to;
+		err = hide(pool, &part, greater(limit - pool->guard_bytes, range->low), lesser(limit, range->high));
+		if (!err)
+			err = hide(pool, &part, greater(used, range->low), lesser(top, range->high));
 	}
-	return err || low == high ? err : pool->guard->hide(low, high);
+	return err || part.low == part.high ? err : pool->guard->hide(part.low, part.high);
 }
 
 /* Under the lock.  To open a range between closed ones takes two mappings; where they are not to be had, all up to the last of
