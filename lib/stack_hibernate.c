@@ -143,7 +143,7 @@ static bool close_one(struct vpager_stack_pool *pool, size_t number, int pagemap
 	bool closed = false;
 
 	if (stack_range_is_closed(pool, number) || range.low < pool->object.base ||
-	    range.high > pool->object.base + pool->object.span)
+	    number + 1 == stack_ranges(pool, pool->max_stacks))
 		return false;
 	while (end < range.end && change_from(&pool->stacks[end], STACK_ASLEEP))
 		end++;

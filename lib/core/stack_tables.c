@@ -71,8 +71,7 @@ void stack_ranges_unlock(struct vpager_stack_pool *pool)
 bool stack_range_is_closed(const struct vpager_stack_pool *pool, size_t number)
 {
 	/* acquire: whoever finds it open finds the mapping open */
-	return number < stack_ranges(pool, pool->max_stacks) &&
-	       atomic_load_explicit(&pool->closed[number], memory_order_acquire);
+	return atomic_load_explicit(&pool->closed[number], memory_order_acquire);
 }
 
 /* Without markers each stack has its mappings counted. */
@@ -163,7 +162,7 @@ static int hide_stacks(const struct vpager_stack_pool *pool, const struct stack_
 }
 
 /* Under the lock.  To open a range between closed ones takes two mappings; where they are not to be had, all up to the last of
- * these is opened, which takes none. */
+ * these is opened, which takes none: the range above is open, and of the arena. */
 static int open_range(struct vpager_stack_pool *pool, size_t number, const struct vpager_stack *own)
 {
 	uintptr_t low = stack_range_at(pool, number).low;

@@ -21,6 +21,7 @@ size_t stack_table_span(void);
 /* How many ranges there are for the first n slots of a pool, n not 0. */
 size_t stack_ranges(const struct vpager_stack_pool *pool, size_t n);
 struct stack_range stack_range_at(const struct vpager_stack_pool *pool, size_t number);
+/* The pool's last one never is. */
 bool stack_range_is_closed(const struct vpager_stack_pool *pool, size_t number);
 
 /* One at a time opens and closes ranges of a pool; signal handlers of the program must not run meanwhile.  False: not now, and
