@@ -3,6 +3,7 @@
  * Stacks when the kernel says no: there is never one without its guard, and what failed can be tried again. */
 #include "stacks.h"
 #include <sys/mman.h>
+#include "../lib/core/arch/arch.h"
 
 #define GUARD_INSTALL 102
 #define GUARD_REMOVE 103
@@ -19,8 +20,46 @@ static struct {
 	_Atomic(int) hits;
 } broken = {.nr = -1};
 
+/* Strict overcommit (vm.overcommit_memory 2): what is opened is charged, whether it is touched or not, until it is mapped afresh
+ * without access. */
+static struct {
+	_Atomic(bool) strict;
+	_Atomic(size_t) most, charged;
+} commit;
+
+static bool is_mmap(long nr)
+{
+#ifdef SYS_mmap2
+	return nr == SYS_mmap2;
+#else
+	return nr == SYS_mmap;
+#endif
+}
+
+static long charged_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	bool opens = nr == SYS_mprotect && c & PROT_WRITE;
+	long result;
+
+	if (opens && commit.charged + (size_t)b > commit.most)
+		return -ENOMEM;
+	result = __real_sys_call(nr, a, b, c, d, e, f);
+	if (opens && result == 0)
+		commit.charged += (size_t)b;
+#ifdef ARCH_MMAP_BY_POINTER
+	if (is_mmap(nr) && ((const long *)a)[3] & MAP_FIXED && result == ((const long *)a)[0])
+		commit.charged -= ((const size_t *)a)[1];
+#else
+	if (is_mmap(nr) && d & MAP_FIXED && result == a)
+		commit.charged -= (size_t)b;
+#endif
+	return result;
+}
+
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 {
+	if (commit.strict)
+		return charged_call(nr, a, b, c, d, e, f);
 	if (nr == broken.nr && (broken.third == ANY || broken.third == c) && broken.left) {
 		if (broken.skip > 0) {
 			broken.skip--;
@@ -80,6 +119,38 @@ START_TEST(without_markers_stacks_are_guarded_by_mprotect)
 	for (int i = 0; i < 10; i++)
 		vpager_stack_put(stack[i]);
 	OK(vpager_stack_pool_destroy(pool));
+}
+END_TEST
+
+/* There is a charge for the usable part of each stack, and none for the arena. */
+START_TEST(under_strict_overcommit_stacks_pay_for_what_they_use)
+{
+	struct vpager_stack *stack[3], *one_more = NULL;
+	struct vpager_stack_pool *pool;
+	size_t all;
+
+	OK(vpager_thread_attach());
+	commit.most = 1 * MIB + 3 * 64 * KIB;
+	commit.strict = true;
+	pool = POOL(.initial_bytes = 64 * KIB, .limit_bytes = 512 * KIB, .max_stacks = 1000);
+	ck_assert_uint_eq(commit.charged, 0);
+	for (int i = 0; i < 3; i++)
+		stack[i] = stack_of(pool);
+	ck_assert_uint_eq(commit.charged, 3 * 64 * KIB);
+	OK(use(stack[0], 500 * KIB));
+	OK(use(stack[1], 500 * KIB));
+	FAILS(use(stack[2], 400 * KIB), ENOMEM); /* more than there is */
+	OK(use(stack[2], 40 * KIB));
+	all = commit.charged;
+	ck_assert_uint_ge(all, 1 * MIB);
+	vpager_stack_put(stack[0]);
+	ck_assert_uint_le(commit.charged, all - 400 * KIB); /* what it had grown is others' now */
+	OK(use(stack[2], 400 * KIB));
+	FAILS(overflow(stack[2], NULL), EOVERFLOW);
+	stack[0] = stack_of(pool);
+	while (vpager_stack_get(&one_more, pool) == 0)
+		SURE(commit.charged <= commit.most, "%zu charged", commit.charged);
+	OK(use(stack[1], 500 * KIB)); /* what it has is its own */
 }
 END_TEST
 
@@ -377,6 +448,7 @@ static Suite *failing_suite(void)
 	TCase *calls = tcase_create("calls"), *mappings_gone = tcase_create("mappings");
 
 	tcase_add_loop_test(calls, without_markers_stacks_are_guarded_by_mprotect, 0, 2);
+	tcase_add_test(calls, under_strict_overcommit_stacks_pay_for_what_they_use);
 	tcase_add_loop_test(calls, a_stack_whose_guard_cannot_be_had_is_an_error, 0, KINDS);
 	tcase_add_loop_test(calls, growth_that_fails_ends_the_call, 0, KINDS_THAT_GROW);
 	tcase_add_test(calls, an_old_guard_that_stays_is_no_harm);
