@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "copy_store.h"
+#include "core/annotate.h"
 #include "core/arch/arch.h"
 #include "core/export.h"
 #include "core/index.h"
@@ -230,7 +231,7 @@ static int build(struct vpager_stack_pool *pool, const struct vpager_stack_pool_
 	pool->initial_bytes = o->initial_bytes;
 	pool->limit_bytes = o->limit_bytes;
 	pool->guard_bytes = o->guard_bytes;
-	pool->flags = o->flags;
+	pool->flags = o->flags | (annotate_no_growth() ? VPAGER_STACK_LAZY : 0);
 	pool->on_overflow = o->on_overflow;
 	pool->number = numbers++;
 	memset(&pool->counters, 0, sizeof pool->counters);

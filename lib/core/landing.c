@@ -15,6 +15,7 @@
 #include "landing.h"
 #include <setjmp.h>
 #include <string.h>
+#include "annotate.h"
 #include "arch/arch.h"
 #include "export.h"
 #include "stack.h"
@@ -66,6 +67,8 @@ int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *a
 		return fn(arg);
 	}
 	landing_rearm(&pad.alternate);
+	if (!pad.covers)
+		annotate_clean(pad.fault.stack_pointer, (uintptr_t)&pad);
 	thread_self.fills = pad.fills;
 	thread_self.forwarded = pad.forwarded;
 	thread_self.forward_depth = pad.forward_depth;
