@@ -305,6 +305,22 @@ START_TEST(what_is_in_memory_beside_the_copies_stays)
 }
 END_TEST
 
+/* LAZY: each has its guard 8 MiB below its top.  Markers are in page tables, and the ones of a slot's end are the next top's. */
+START_TEST(a_guard_and_the_next_top_share_a_page_table)
+{
+	size_t n = sizeof(void *) == 4 ? 8 : 200, before;
+	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_LAZY, .slot_bytes = 8 * MIB, .max_stacks = (uint32_t)n);
+	struct vpager_stack **stack;
+
+	before = page_table_bytes();
+	stack = marked_stacks(pool, (int)n);
+	if (!skip_emulated())
+		ck_assert_uint_le(page_table_bytes() - before, (n + n / 4 + 16) * page_size());
+	put_all(stack, (int)n);
+	OK(vpager_stack_pool_destroy(pool));
+}
+END_TEST
+
 /* ---- fork ---- */
 
 struct family {
@@ -380,6 +396,7 @@ static Suite *hibernate_suite(void)
 	tcase_add_loop_test(tables, page_tables_go_with_the_stacks_and_each_comes_back_alone, 0, KINDS);
 	tcase_add_loop_test(tables, slots_of_every_size_sleep_and_wake, 0, KINDS);
 	tcase_add_loop_test(tables, what_is_in_memory_beside_the_copies_stays, 0, KINDS);
+	tcase_add_test(tables, a_guard_and_the_next_top_share_a_page_table);
 	suite_add_tcase(suite, tables);
 
 	tcase_set_timeout(forks, 40);

@@ -267,6 +267,41 @@ START_TEST(what_grew_is_given_back_and_what_is_hot_is_kept)
 }
 END_TEST
 
+static size_t lazily_free(void)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	size_t kib, sum = 0;
+	char line[256];
+
+	while (smaps && fgets(line, sizeof line, smaps))
+		sum += sscanf(line, "LazyFree: %zu", &kib) == 1 ? kib : 0;
+	if (smaps)
+		fclose(smaps);
+	return sum * KIB;
+}
+
+/* What the kernel has not taken yet may come back with its old contents, or zeros; both are a stack. */
+START_TEST(memory_may_be_given_back_when_the_kernel_needs_it)
+{
+	uint32_t flags = kinds[_i] | VPAGER_STACK_FREE;
+	struct vpager_stack_pool *pool = POOL(.flags = flags, .max_stacks = SOME);
+	bool grows_in_place = !(flags & VPAGER_STACK_MPROTECT) && vpager_features() & VPAGER_FEATURE_GUARD_MARKERS;
+	struct vpager_stack *stack = stack_of(pool);
+	size_t before = lazily_free();
+
+	OK(use(stack, 3 * MIB));
+	vpager_stack_put(stack);
+	ck_assert_int_eq(vpager_stack_pool_trim(pool), 1);
+	if ((grows_in_place || flags & VPAGER_STACK_LAZY) && !skip_emulated())
+		ck_assert_uint_ge(lazily_free(), before + 2 * MIB);
+	stack = stack_of(pool);
+	OK(use(stack, 3 * MIB));
+	FAILS(overflow(stack, NULL), EOVERFLOW);
+	vpager_stack_put(stack);
+	OK(vpager_stack_pool_destroy(pool));
+}
+END_TEST
+
 START_TEST(high_water_marks_are_counted)
 {
 	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = SOME);
@@ -435,6 +470,7 @@ static Suite *pool_suite(void)
 
 	tcase_set_timeout(trim, 30);
 	tcase_add_loop_test(trim, what_grew_is_given_back_and_what_is_hot_is_kept, 0, KINDS);
+	tcase_add_loop_test(trim, memory_may_be_given_back_when_the_kernel_needs_it, 0, KINDS);
 	tcase_add_loop_test(trim, high_water_marks_are_counted, 0, KINDS_THAT_GROW);
 	tcase_add_test(trim, what_lay_idle_for_seconds_is_swept);
 	suite_add_tcase(suite, trim);
