@@ -231,7 +231,8 @@ static int build(struct vpager_stack_pool *pool, const struct vpager_stack_pool_
 	pool->initial_bytes = o->initial_bytes;
 	pool->limit_bytes = o->limit_bytes;
 	pool->guard_bytes = o->guard_bytes;
-	pool->flags = o->flags | (annotate_no_growth() ? VPAGER_STACK_LAZY : 0);
+	pool->in_valgrind = annotate_no_growth();
+	pool->flags = o->flags | (pool->in_valgrind ? VPAGER_STACK_LAZY : 0);
 	pool->on_overflow = o->on_overflow;
 	pool->number = numbers++;
 	memset(&pool->counters, 0, sizeof pool->counters);

@@ -89,7 +89,7 @@ static int run(void *arg)
 #ifdef ARCH_CALL_ON
 	struct call *call = arg;
 
-	annotate_leave(&call->from, stack_floor(call->stack), stack_top(call->stack));
+	annotate_leave(&call->from, stack_floor(call->stack), stack_top(call->stack), call->stack->pool->in_valgrind);
 	call->away = true;
 	arch_call_on(stack_top(call->stack), run_there, call);
 	call->away = false;

@@ -7,6 +7,7 @@
 #ifndef VPAGER_CORE_ANNOTATE_H
 #define VPAGER_CORE_ANNOTATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #if defined(__has_include) && !defined(NVALGRIND)
@@ -22,7 +23,7 @@
 
 /* Valgrind lowers the stack pointer before it stores what a call or a push puts there, and does both again after a fault: there
  * is no stack that grows by faults. */
-static inline int annotate_no_growth(void)
+static inline bool annotate_no_growth(void)
 {
 	return RUNNING_ON_VALGRIND != 0;
 }
@@ -36,12 +37,16 @@ struct annotate_switch {
 	const void *bottom; /* the same */
 	size_t size;
 	unsigned valgrind;
+	bool in_valgrind;
 };
 
-/* Before and after the stack pointer changes to a stack that nothing runs on yet. */
-static inline void annotate_leave(struct annotate_switch *from, uintptr_t low, uintptr_t high)
+/* Before and after the stack pointer changes to a stack that nothing runs on yet.  in_valgrind: what annotate_no_growth said;
+ * to ask or tell each time would cost as much as the rest of the call. */
+static inline void annotate_leave(struct annotate_switch *from, uintptr_t low, uintptr_t high, bool in_valgrind)
 {
-	from->valgrind = VALGRIND_STACK_REGISTER((void *)low, (void *)high);
+	from->in_valgrind = in_valgrind;
+	if (in_valgrind)
+		from->valgrind = VALGRIND_STACK_REGISTER((void *)low, (void *)high);
 	if (__sanitizer_start_switch_fiber)
 		__sanitizer_start_switch_fiber(&from->save, (const void *)low, high - low);
 }
@@ -63,7 +68,8 @@ static inline void annotate_be_back(const struct annotate_switch *from)
 {
 	if (__sanitizer_finish_switch_fiber)
 		__sanitizer_finish_switch_fiber(from->save, NULL, NULL);
-	VALGRIND_STACK_DEREGISTER(from->valgrind);
+	if (from->in_valgrind)
+		VALGRIND_STACK_DEREGISTER(from->valgrind);
 }
 
 /* Frames were abandoned in there. */

@@ -75,7 +75,7 @@ struct vpager_stack_pool {
 	_Atomic(uintptr_t) woken; /* copies that are not needed any more: a list, linked by their first words */
 	struct stack_counters counters;
 	struct vpager_stack_pool *next; /* all that ever were; the list only grows */
-	bool in_use;
+	bool in_use, in_valgrind;
 };
 
 /* How the bytes of a slot become usable and stop being so.  Addresses are page multiples, `to' and `from' are limits.  0,
