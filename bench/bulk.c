@@ -66,20 +66,14 @@ static double prefault_list(struct vpager_region *region)
 		read_page(base, list[i]);
 	value = per_page(begin_ns, half());
 	free(list);
+	source_compare(base);
 	return value;
 }
 
 static double run_prefault(const struct bench_case *bench_case, const struct bench_contender *self)
 {
-	struct vpager_region *region = source_region(self->engine, SOURCE_MEMORY);
-	double value;
-
 	(void)bench_case;
-	bench_pin_thread();
-	value = prefault_list(region);
-	source_compare(vpager_region_base(region));
-	source_region_end(region);
-	return value;
+	return source_measure(self->engine, SOURCE_MEMORY, prefault_list);
 }
 
 /* As many bytes get copied: the kernel does so at the first write, which puts back what was there. */
@@ -108,32 +102,29 @@ static double run_kernel_file(const struct bench_case *bench_case, const struct 
 
 /* ---- pages-64k: one read of each page of a region whose pages are large ---- */
 
-static double run_large(const struct bench_case *bench_case, const struct bench_contender *self, enum source_kind kind)
+static double read_all(struct vpager_region *region)
 {
-	struct vpager_region *region = source_region(self->engine, kind);
 	const char *base = vpager_region_base(region);
-	uint64_t begin_ns;
+	uint64_t begin_ns = bench_now_ns();
 	double value;
 
-	(void)bench_case;
-	bench_pin_thread();
-	begin_ns = bench_now_ns();
 	for (size_t i = 0; i < source.n_pages; i++)
 		read_page(base, source.order[i]);
 	value = per_page(begin_ns, source.n_pages);
 	source_compare(base);
-	source_region_end(region);
 	return value;
 }
 
 static double run_large_memory(const struct bench_case *bench_case, const struct bench_contender *self)
 {
-	return run_large(bench_case, self, SOURCE_MEMORY);
+	(void)bench_case;
+	return source_measure(self->engine, SOURCE_MEMORY, read_all);
 }
 
 static double run_large_file(const struct bench_case *bench_case, const struct bench_contender *self)
 {
-	return run_large(bench_case, self, SOURCE_FILE);
+	(void)bench_case;
+	return source_measure(self->engine, SOURCE_FILE, read_all);
 }
 
 static double run_kernel_pread(const struct bench_case *bench_case, const struct bench_contender *self)

@@ -41,18 +41,17 @@ static double scanned(uint64_t begin_ns, uint64_t sum)
 	return value;
 }
 
+static double scan_region(struct vpager_region *region)
+{
+	uint64_t begin_ns = bench_now_ns();
+
+	return scanned(begin_ns, sum_of(vpager_region_base(region), source.n_bytes));
+}
+
 static double run_vpager(const struct bench_case *bench_case, const struct bench_contender *self)
 {
-	struct vpager_region *region = source_region(self->engine, SOURCE_FILE);
-	uint64_t begin_ns;
-	double value;
-
 	(void)bench_case;
-	bench_pin_thread();
-	begin_ns = bench_now_ns();
-	value = scanned(begin_ns, sum_of(vpager_region_base(region), source.n_bytes));
-	source_region_end(region);
-	return value;
+	return source_measure(self->engine, SOURCE_FILE, scan_region);
 }
 
 /* The whole mapping begins and ends within the time, as it does in a program that scans a file. */

@@ -167,6 +167,17 @@ void source_region_end(struct vpager_region *region)
 		bench_give_up(BENCH_WRONG, -error, "vpager_region_destroy");
 }
 
+double source_measure(int engine, enum source_kind kind, double (*measure)(struct vpager_region *region))
+{
+	struct vpager_region *region = source_region(engine, kind);
+	double value;
+
+	bench_pin_thread();
+	value = measure(region);
+	source_region_end(region);
+	return value;
+}
+
 void source_compare(const char *base)
 {
 	char what[80];

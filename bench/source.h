@@ -36,6 +36,8 @@ char *source_map(int prot, int flags, int fd);
 enum source_kind { SOURCE_MEMORY, SOURCE_FILE };
 struct vpager_region *source_region(int engine, enum source_kind kind);
 void source_region_end(struct vpager_region *region);
+/* What measure says of such a region, which is new and ends afterwards; the thread is pinned. */
+double source_measure(int engine, enum source_kind kind, double (*measure)(struct vpager_region *region));
 /* Every byte is as it should be, or gives up. */
 void source_compare(const char *base);
 

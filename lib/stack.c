@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "copy_store.h"
+#include "core/annotate.h"
 #include "core/arch/arch.h"
 #include "core/export.h"
 #include "core/index.h"
 #include "core/region.h"
+#include "core/stack_tables.h"
 #include "core/sys.h"
 #include "runtime.h"
 #include "stack_pool.h"
@@ -104,23 +106,16 @@ static int check(struct vpager_stack_pool_options *o)
 
 /* ---- the arena ---- */
 
-/* What one page of page tables maps: slots of its multiples begin in its middle, so that the guard at the end of one and
- * the top of the next share a page of page tables. */
-static size_t table_span(void)
-{
-	size_t page = system_page_bytes();
-
-	return page / sizeof(uint64_t) * page;
-}
-
+/* Slots of multiples of what one page of page tables maps begin in its middle, so that the guard at the end of one and the top of
+ * the next share a page of page tables. */
 static bool shifted(const struct vpager_stack_pool *pool)
 {
-	return pool->slot_bytes % table_span() == 0;
+	return pool->slot_bytes % stack_table_span() == 0;
 }
 
 static size_t arena_bytes(const struct vpager_stack_pool *pool, uint32_t max)
 {
-	size_t slack = shifted(pool) ? 2 * table_span() : 0;
+	size_t slack = shifted(pool) ? 2 * stack_table_span() : 0;
 
 	return max > (SIZE_MAX / 2 - slack) / pool->slot_bytes ? 0 : max * pool->slot_bytes + slack;
 }
@@ -139,7 +134,7 @@ static int reserve(struct vpager_stack_pool *pool, uint32_t max)
 	(void)sys_madvise(base, bytes, MADV_NOHUGEPAGE);
 	low = (uintptr_t)base;
 	if (shifted(pool))
-		low = (low + table_span() - 1) / table_span() * table_span() + table_span() / 2;
+		low = (low + stack_table_span() - 1) / stack_table_span() * stack_table_span() + stack_table_span() / 2;
 	pool->object.base = (uintptr_t)base;
 	pool->object.span = bytes;
 	pool->first_top = low + pool->slot_bytes;
@@ -185,7 +180,9 @@ static int map_metadata(struct vpager_stack_pool *pool)
 		return -ENOMEM;
 	(void)sys_madvise(stacks, pool->max_stacks * sizeof *pool->stacks, MADV_NOHUGEPAGE);
 	pool->stacks = stacks;
-	return 0;
+	if (pool->flags & VPAGER_STACK_HIBERNATE)
+		pool->closed = calloc(stack_ranges(pool, pool->max_stacks), sizeof *pool->closed);
+	return pool->flags & VPAGER_STACK_HIBERNATE && !pool->closed ? -ENOMEM : 0;
 }
 
 /* ---- the pool ---- */
@@ -215,7 +212,9 @@ static void dismantle(struct vpager_stack_pool *pool)
 		munmap(pool->stacks, pool->max_stacks * sizeof *pool->stacks);
 	if (pool->object.span)
 		munmap((void *)pool->object.base, pool->object.span);
+	free(pool->closed);
 	free(pool->depot);
+	pool->closed = NULL;
 	pool->depot = NULL;
 	pool->stacks = NULL;
 	pool->object.span = 0;
@@ -232,11 +231,13 @@ static int build(struct vpager_stack_pool *pool, const struct vpager_stack_pool_
 	pool->initial_bytes = o->initial_bytes;
 	pool->limit_bytes = o->limit_bytes;
 	pool->guard_bytes = o->guard_bytes;
-	pool->flags = o->flags;
+	pool->in_valgrind = annotate_no_growth();
+	pool->flags = o->flags | (pool->in_valgrind ? VPAGER_STACK_LAZY : 0);
 	pool->on_overflow = o->on_overflow;
 	pool->number = numbers++;
 	memset(&pool->counters, 0, sizeof pool->counters);
 	pool->woken = 0;
+	pool->ranges_busy = 0;
 	pool->depot = calloc(1, sizeof *pool->depot);
 	if (!pool->depot || pthread_mutex_init(&pool->depot->lock, NULL))
 		return -ENOMEM;
@@ -319,6 +320,25 @@ void stacks_in_parent(void)
 	unlock_all();
 }
 
+/* What a thread that is not here was waking. */
+static void finish_waking(struct vpager_stack_pool *pool)
+{
+	uint64_t asleep = 0;
+
+	atomic_store_explicit(&pool->ranges_busy, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&vma_used, stack_ranges_vmas(pool), memory_order_relaxed);
+	for (size_t i = 0; i < pool->depot->used_slots; i++) {
+		struct vpager_stack *stack = &pool->stacks[i];
+
+		if (atomic_load_explicit(&stack->state, memory_order_relaxed) == STACK_CHANGING) {
+			atomic_store_explicit(&stack->state, STACK_ASLEEP, memory_order_relaxed);
+			(void)stack_wake(stack); /* without memory for it, it stays asleep */
+		}
+		asleep += atomic_load_explicit(&stack->state, memory_order_relaxed) == STACK_ASLEEP;
+	}
+	atomic_store_explicit(&pool->counters.hibernated, asleep, memory_order_relaxed);
+}
+
 void stacks_in_child(void)
 {
 	unlock_all();
@@ -326,6 +346,8 @@ void stacks_in_child(void)
 		index_forget_users(&pool->object);
 		atomic_fetch_add_explicit(&vma_used, (pool->depot->used_slots - pool->depot->bare_count) * pool->guard->vmas,
 		                          memory_order_relaxed);
+		if (pool->flags & VPAGER_STACK_HIBERNATE)
+			finish_waking(pool);
 	}
 	magazines_inherit();
 }

@@ -13,6 +13,10 @@ bool stack_retire(struct vpager_stack *stack);
 bool stack_trim(struct vpager_stack *stack);
 /* Bytes from the top to the lowest resident page. */
 size_t stack_resident_bytes(const struct vpager_stack *stack);
+void stack_count_trim(struct vpager_stack *stack);
+
+/* stack_hibernate.c: how many of a pool with HIBERNATE went to sleep. */
+size_t stacks_hibernate(struct vpager_stack_pool *pool);
 
 /* stack_call.c: what was RUNNING on it was left by longjmp. */
 bool stack_was_left(const struct vpager_stack *stack);

@@ -3,7 +3,7 @@
  * Running code on a stack.  The landing pad lies on the caller's stack; what overflowed is abandoned as by longjmp.
  * Compiled with -fexceptions: a C++ exception of fn passes, and the stack is free again. */
 #include <errno.h>
-#include "annotate.h"
+#include "core/annotate.h"
 #include "core/arch/arch.h"
 #include "core/export.h"
 #include "core/landing.h"
@@ -66,7 +66,7 @@ static void vacate(struct call *call)
 	struct vpager_stack *stack = call->stack;
 
 	if (call->away) { /* left by an overflow or an exception */
-		annotate_clean((void *)stack_limit(stack), stack_top(stack) - stack_limit(stack));
+		annotate_clean(stack_limit(stack), stack_top(stack));
 		annotate_go_back(&call->from);
 		annotate_be_back(&call->from);
 	}
@@ -89,7 +89,7 @@ static int run(void *arg)
 #ifdef ARCH_CALL_ON
 	struct call *call = arg;
 
-	annotate_leave(&call->from, (void *)stack_floor(call->stack), stack_top(call->stack) - stack_floor(call->stack));
+	annotate_leave(&call->from, stack_floor(call->stack), stack_top(call->stack), call->stack->pool->in_valgrind);
 	call->away = true;
 	arch_call_on(stack_top(call->stack), run_there, call);
 	call->away = false;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Giving back the memory of stacks that nobody runs on: what grew, when it is put; all of it, when it was idle for long;
- * and, where that was asked for, of live ones, whose contents are copied out. */
+ * Giving back the memory of stacks that nobody runs on: what grew, when it is put; all of it, when it was idle for long. */
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include "copy_store.h"
 #include "core/export.h"
 #include "core/sys.h"
 #include "runtime.h"
@@ -66,7 +63,7 @@ static void count_high_water(struct vpager_stack *stack, size_t bytes)
 	atomic_fetch_add_explicit(&stack->pool->counters.high_water_log2[n], 1, memory_order_relaxed);
 }
 
-static void count_trim(struct vpager_stack *stack)
+void stack_count_trim(struct vpager_stack *stack)
 {
 	atomic_fetch_add_explicit(&stack->pool->counters.trims, 1, memory_order_relaxed);
 }
@@ -87,7 +84,7 @@ static void reset(struct vpager_stack *stack)
 	if (limit < initial) {
 		count_high_water(stack, stack_top(stack) - limit);
 		err = pool->guard->raise(pool, limit, initial);
-		count_trim(stack);
+		stack_count_trim(stack);
 	} else { /* a LAZY one with a lower limit of its own */
 		err = pool->guard->lower(pool, limit, initial);
 	}
@@ -143,86 +140,19 @@ bool stack_trim(struct vpager_stack *stack)
 	if (sys_madvise((void *)low, pool->slot_bytes, pool->flags & VPAGER_STACK_FREE ? MADV_FREE : MADV_DONTNEED))
 		return false; /* locked memory */
 	stack->cold = true;
-	count_trim(stack);
+	stack_count_trim(stack);
 	return true;
-}
-
-/* ---- hibernation ---- */
-
-/* The first word from low on that is not zero: what lies before it comes back by itself. */
-static uintptr_t first_used(uintptr_t low, uintptr_t top)
-{
-	while (low < top && *(const uintptr_t *)low == 0)
-		low += sizeof(uintptr_t);
-	return low;
-}
-
-static bool copy_out(struct vpager_stack *stack)
-{
-	struct vpager_stack_pool *pool = stack->pool;
-	uintptr_t top = stack_top(stack);
-	size_t resident = stack_resident_bytes(stack), len;
-	void *bytes = NULL;
-
-	if (resident == 0 || resident > UINT32_MAX)
-		return false;
-	len = top - first_used(top - resident, top);
-	if (len > COPY_MOST || len + stack_page_bytes / 2 > resident)
-		return false; /* not worth it */
-	if (len) {
-		depot_lock(pool);
-		bytes = copy_store_take(&pool->depot->copies, len, &pool->woken);
-		depot_unlock(pool);
-		if (!bytes)
-			return false;
-		memcpy(bytes, (const void *)(top - len), len);
-	}
-	if (pool->guard->hide(top - resident, top)) {
-		depot_lock(pool);
-		if (bytes)
-			copy_store_return(pool->depot->copies, bytes, len);
-		depot_unlock(pool);
-		return false;
-	}
-	stack->copy.bytes = bytes;
-	stack->copy.len = (uint32_t)len;
-	stack->copy.hidden = (uint32_t)resident;
-	return true;
-}
-
-static bool hibernate(struct vpager_stack *stack)
-{
-	uint32_t live = STACK_LIVE;
-	bool asleep;
-
-	/* acquire: what ran on it is over.  release, below: whoever wakes it finds the copy. */
-	if (!atomic_compare_exchange_strong_explicit(&stack->state, &live, STACK_CHANGING, memory_order_acquire,
-	                                             memory_order_relaxed))
-		return false;
-	asleep = copy_out(stack);
-	if (asleep) {
-		count_trim(stack);
-		atomic_fetch_add_explicit(&stack->pool->counters.hibernated, 1, memory_order_relaxed);
-	}
-	atomic_store_explicit(&stack->state, asleep ? STACK_ASLEEP : STACK_LIVE, memory_order_release);
-	wait_wake(&stack->state);
-	return asleep;
 }
 
 VPAGER_EXPORT int vpager_stack_pool_trim(struct vpager_stack_pool *pool)
 {
-	size_t trimmed, used;
+	size_t trimmed;
 
 	if (!pool)
 		return -EINVAL;
 	magazine_flush(pool);
 	trimmed = depot_trim(pool);
-	if (pool->flags & VPAGER_STACK_HIBERNATE) {
-		depot_lock(pool);
-		used = pool->depot->used_slots;
-		depot_unlock(pool);
-		for (size_t i = 0; i < used; i++)
-			trimmed += hibernate(&pool->stacks[i]);
-	}
+	if (pool->flags & VPAGER_STACK_HIBERNATE)
+		trimmed += stacks_hibernate(pool);
 	return trimmed > INT32_MAX ? INT32_MAX : (int)trimmed;
 }

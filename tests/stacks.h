@@ -99,5 +99,19 @@ static inline int overflow(struct vpager_stack *stack, struct vpager_fault *faul
 	return vpager_stack_call(stack, use_bytes, bytes_arg(SIZE_MAX / 2), fault);
 }
 
+/* ---- the process ---- */
+
+static inline size_t resident_pages(void *low, size_t bytes)
+{
+	size_t n = 0;
+
+	for (size_t at = 0; at < bytes; at += page_size()) {
+		unsigned char is = 0;
+
+		if (mincore((char *)low + at, page_size(), &is) == 0)
+			n += is & 1;
+	}
+	return n;
+}
 
 #endif

@@ -239,19 +239,6 @@ END_TEST
 
 /* ---- trimming ---- */
 
-static size_t resident_pages(void *low, size_t bytes)
-{
-	size_t n = 0;
-
-	for (size_t at = 0; at < bytes; at += page_size()) {
-		unsigned char is = 0;
-
-		if (mincore((char *)low + at, page_size(), &is) == 0)
-			n += is & 1;
-	}
-	return n;
-}
-
 START_TEST(what_grew_is_given_back_and_what_is_hot_is_kept)
 {
 	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .max_stacks = SOME);
@@ -272,6 +259,41 @@ START_TEST(what_grew_is_given_back_and_what_is_hot_is_kept)
 	ck_assert_uint_eq(resident_pages(top - 3 * MIB, 3 * MIB), 0);
 	ck_assert_uint_eq(pool_stats(pool).high_water_log2[_i < KINDS_THAT_GROW ? 22 : 21], 1);
 	ck_assert_int_eq(vpager_stack_pool_trim(pool), 0); /* cold already */
+	stack = stack_of(pool);
+	OK(use(stack, 3 * MIB));
+	FAILS(overflow(stack, NULL), EOVERFLOW);
+	vpager_stack_put(stack);
+	OK(vpager_stack_pool_destroy(pool));
+}
+END_TEST
+
+static size_t lazily_free(void)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	size_t kib, sum = 0;
+	char line[256];
+
+	while (smaps && fgets(line, sizeof line, smaps))
+		sum += sscanf(line, "LazyFree: %zu", &kib) == 1 ? kib : 0;
+	if (smaps)
+		fclose(smaps);
+	return sum * KIB;
+}
+
+/* What the kernel has not taken yet may come back with its old contents, or zeros; both are a stack. */
+START_TEST(memory_may_be_given_back_when_the_kernel_needs_it)
+{
+	uint32_t flags = kinds[_i] | VPAGER_STACK_FREE;
+	struct vpager_stack_pool *pool = POOL(.flags = flags, .max_stacks = SOME);
+	bool grows_in_place = !(flags & VPAGER_STACK_MPROTECT) && vpager_features() & VPAGER_FEATURE_GUARD_MARKERS;
+	struct vpager_stack *stack = stack_of(pool);
+	size_t before = lazily_free();
+
+	OK(use(stack, 3 * MIB));
+	vpager_stack_put(stack);
+	ck_assert_int_eq(vpager_stack_pool_trim(pool), 1);
+	if ((grows_in_place || flags & VPAGER_STACK_LAZY) && !skip_emulated())
+		ck_assert_uint_ge(lazily_free(), before + 2 * MIB);
 	stack = stack_of(pool);
 	OK(use(stack, 3 * MIB));
 	FAILS(overflow(stack, NULL), EOVERFLOW);
@@ -321,100 +343,6 @@ START_TEST(what_lay_idle_for_seconds_is_swept)
 	ck_assert_uint_ge(pool_stats(pool).trims, 300);
 	ck_assert_uint_le(pool_stats(pool).trims, 400);
 	OK(vpager_stack_pool_destroy(pool));
-}
-END_TEST
-
-/* ---- hibernation ---- */
-
-static void fill_top(struct vpager_stack *stack, size_t bytes)
-{
-	pattern_fill((char *)vpager_stack_top(stack) - bytes, 0, bytes);
-}
-
-static void sure_top(struct vpager_stack *stack, size_t bytes)
-{
-	sure_pattern((unsigned char *)vpager_stack_top(stack) - bytes, 0, bytes);
-}
-
-START_TEST(idle_stacks_are_copied_out_and_come_back)
-{
-	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .limit_bytes = 1 * MIB, .max_stacks = 300);
-	struct vpager_stack *stack[300];
-
-	for (int round = 0; round < 3; round++) {
-		ck_assert_int_ge(vpager_stack_pool_trim(pool), 0); /* nothing is left of the last round */
-		for (int i = 0; i < 300; i++) {
-			stack[i] = stack_of(pool);
-			fill_top(stack[i], (size_t)i * 48 + 8);
-		}
-		ck_assert_int_ge(vpager_stack_pool_trim(pool), 150); /* where it is worth it */
-		ck_assert_uint_ge(pool_stats(pool).hibernated, 150);
-		ck_assert_uint_eq(resident_pages((char *)vpager_stack_top(stack[1]) - 64 * KIB, 64 * KIB), 0);
-		ck_assert_uint_ge(vpager_stack_high_water(stack[1]), page_size());
-		for (int i = 0; i < 300; i++)
-			sure_top(stack[i], (size_t)i * 48 + 8); /* woken by the fault */
-		ck_assert_uint_eq(pool_stats(pool).hibernated, 0);
-		ck_assert_int_ge(vpager_stack_pool_trim(pool), 150);
-		for (int i = 0; i < 300; i += 3)
-			OK(use(stack[i], 100 * KIB)); /* woken by use */
-		for (int i = 0; i < 300; i++)
-			vpager_stack_put(stack[i]);
-		ck_assert_uint_eq(pool_stats(pool).hibernated, 0);
-	}
-	OK(vpager_stack_pool_destroy(pool));
-}
-END_TEST
-
-static void trim_while_running(void *arg)
-{
-	volatile char frame[3000];
-
-	memset((char *)frame, 7, sizeof frame);
-	ck_assert_int_eq(vpager_stack_pool_trim(arg), 0);
-	for (size_t i = 0; i < sizeof frame; i++)
-		SURE(frame[i] == 7, "at %zu", i);
-}
-
-START_TEST(a_stack_that_runs_is_left_alone)
-{
-	struct vpager_stack_pool *pool = POOL(.flags = VPAGER_STACK_HIBERNATE, .max_stacks = SOME);
-
-	OK(vpager_stack_call(stack_of(pool), trim_while_running, pool, NULL));
-}
-END_TEST
-
-struct sleepers {
-	struct vpager_stack_pool *pool;
-	struct vpager_stack *stack[64];
-	struct meeting meeting;
-};
-
-static void wake_at_once(int nr, void *arg)
-{
-	struct sleepers *s = arg;
-
-	for (int round = 0; round < (skip_emulated() ? 20 : 100); round++) {
-		meet(&s->meeting);
-		if (nr == 0)
-			(void)vpager_stack_pool_trim(s->pool);
-		for (int i = 0; i < 64; i++) {
-			if (nr == 1)
-				SURE(use(s->stack[i], 4 * KIB) != -ENOMEM, "call");
-			else
-				(void)vpager_stack_high_water(s->stack[i]);
-		}
-	}
-}
-
-START_TEST(sleeping_and_waking_meet)
-{
-	struct sleepers s = {.pool = POOL(.flags = kinds[_i] | VPAGER_STACK_HIBERNATE, .limit_bytes = 256 * KIB), .meeting = {.n = 3}};
-
-	for (int i = 0; i < 64; i++)
-		s.stack[i] = stack_of(s.pool);
-	crowd_run(3, wake_at_once, &s);
-	for (int i = 0; i < 64; i++)
-		OK(use(s.stack[i], 100 * KIB));
 }
 END_TEST
 
@@ -525,7 +453,7 @@ static Suite *pool_suite(void)
 {
 	Suite *suite = suite_create("stack_pool");
 	TCase *pools = tcase_create("pools"), *threads = tcase_create("threads"), *trim = tcase_create("trim");
-	TCase *hibernation = tcase_create("hibernation"), *forks = tcase_create("fork");
+	TCase *forks = tcase_create("fork");
 
 	tcase_add_test(pools, what_does_not_fit_is_refused);
 	tcase_add_loop_test(pools, every_size_of_slot_works, 0, KINDS);
@@ -542,15 +470,10 @@ static Suite *pool_suite(void)
 
 	tcase_set_timeout(trim, 30);
 	tcase_add_loop_test(trim, what_grew_is_given_back_and_what_is_hot_is_kept, 0, KINDS);
+	tcase_add_loop_test(trim, memory_may_be_given_back_when_the_kernel_needs_it, 0, KINDS);
 	tcase_add_loop_test(trim, high_water_marks_are_counted, 0, KINDS_THAT_GROW);
 	tcase_add_test(trim, what_lay_idle_for_seconds_is_swept);
 	suite_add_tcase(suite, trim);
-
-	tcase_set_timeout(hibernation, 20);
-	tcase_add_loop_test(hibernation, idle_stacks_are_copied_out_and_come_back, 0, KINDS);
-	tcase_add_test(hibernation, a_stack_that_runs_is_left_alone);
-	tcase_add_loop_test(hibernation, sleeping_and_waking_meet, 0, KINDS);
-	suite_add_tcase(suite, hibernation);
 
 	tcase_set_timeout(forks, 20);
 	tcase_add_loop_test(forks, a_fork_on_a_stack_goes_on_in_both, 0, 2 * KINDS);

@@ -123,14 +123,19 @@ static void know_thread(void)
 	own_tid = syscall(SYS_gettid);
 }
 
-static void raise_near_the_guard(void *arg)
+static void raise_below(uintptr_t to)
 {
-	uintptr_t limit = (uintptr_t)arg, here = (uintptr_t)__builtin_frame_address(0);
-	volatile unsigned char *frame = __builtin_alloca((here - limit - 2048) & ~(uintptr_t)15); /* less than a frame is left */
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	volatile unsigned char *frame = __builtin_alloca((here - to) & ~(uintptr_t)15);
 
 	frame[0] = 1;
 	syscall(SYS_tgkill, own_pid, own_tid, SIGUSR1);
 	frame[1] = 2;
+}
+
+static void raise_near_the_guard(void *arg)
+{
+	raise_below((uintptr_t)arg + 2048); /* less than a frame is left */
 }
 
 /* The kernel says SIGSEGV, SI_KERNEL and no address then, and the signal is gone. */
@@ -175,6 +180,54 @@ START_TEST(at_the_limit_a_frame_that_does_not_fit_is_an_overflow)
 	ck_assert_int_eq(fault.origin, VPAGER_ORIGIN_STACK_OVERFLOW);
 	ck_assert_int_eq(fault.si_code, SI_KERNEL);
 	OK(use(stack, 100 * KIB));
+}
+END_TEST
+
+static void raise_here(void *arg)
+{
+	raise_below((uintptr_t)arg);
+}
+
+/* Each on a stack of its own that has not grown: how many were handled. */
+static int signals_at_every_sp(uint32_t kind, int flags, uint64_t *lost)
+{
+	struct vpager_stack_pool *pool = POOL(.flags = kind, .initial_bytes = 64 * KIB, .limit_bytes = 64 * KIB, .max_stacks = 100);
+	size_t from = kind & VPAGER_STACK_LAZY ? 128 * KIB : 64 * KIB; /* the first growth, or just above the limit */
+	size_t first = kind & VPAGER_STACK_LAZY ? 16 * KIB : 16;
+	int sent = 0;
+
+	handled = 0;
+	know_thread();
+	handle(SIGUSR1, flags);
+	for (size_t above = first; above < first + 16 * KIB; above += 16, sent++) {
+		struct vpager_stack *stack = stack_of(pool);
+		int err = vpager_stack_call(stack, raise_here, (char *)vpager_stack_top(stack) - from + above, NULL);
+
+		SURE(err == 0, "%zu bytes above: %d", above, err);
+		vpager_stack_put(stack);
+	}
+	*lost = pool_stats(pool).lost_signals;
+	OK(vpager_stack_pool_destroy(pool));
+	return sent;
+}
+
+START_TEST(a_signal_at_every_sp_is_handled_or_its_loss_is_known)
+{
+	uint64_t lost;
+	int sent = signals_at_every_sp(kinds[_i], SA_ONSTACK, &lost), err2 = dup(2);
+
+	ck_assert_uint_eq(handled, (uint64_t)sent);
+	ck_assert_uint_eq(lost, 0);
+	if (skip_emulated())
+		return; /* emulators do not say when a frame does not fit */
+	(void)quiet();
+	sent = signals_at_every_sp(kinds[_i], 0, &lost);
+	dup2(err2, 2);
+	ck_assert_uint_eq(handled + lost, (uint64_t)sent);
+	if (_i >= KINDS_THAT_GROW)
+		ck_assert_uint_eq(lost, 0);
+	else if (getauxval(AT_MINSIGSTKSZ) >= 3000)
+		ck_assert_uint_gt(lost, 0);
 }
 END_TEST
 
@@ -236,6 +289,7 @@ static Suite *signals_suite(void)
 	suite_add_tcase(suite, storms);
 
 	tcase_add_loop_test(frames, a_frame_that_does_not_fit_is_noticed_and_the_stack_grows, 0, KINDS_THAT_GROW);
+	tcase_add_loop_test(frames, a_signal_at_every_sp_is_handled_or_its_loss_is_known, 0, KINDS);
 	tcase_add_loop_test(frames, at_the_limit_a_frame_that_does_not_fit_is_an_overflow, 0, KINDS);
 #if defined(__x86_64__)
 	tcase_add_loop_test(frames, a_trap_without_an_address_is_foreign, 0, KINDS);

@@ -15,6 +15,7 @@
 #include "landing.h"
 #include <setjmp.h>
 #include <string.h>
+#include "annotate.h"
 #include "arch/arch.h"
 #include "export.h"
 #include "stack.h"
@@ -50,22 +51,23 @@ static void pad_unlink(struct landing_pad *pad)
 int landing_run_for(const struct vpager_stack *stack, int (*fn)(void *), void *arg, struct vpager_fault *out,
                     arch_sigset_t *mask)
 {
-	__attribute__((cleanup(pad_unlink))) struct landing_pad pad = {
-	    .next = thread_self.pads,
-	    .on = stack_at(stack_here()),
-	    .covers = stack,
-	    .fills = thread_self.fills,
-	    .forwarded = thread_self.forwarded,
-	    .forward_depth = thread_self.forward_depth,
-	    .norecover = thread_self.norecover,
-	};
+	__attribute__((cleanup(pad_unlink))) struct landing_pad pad; /* most of it is written when a fault lands */
 
+	pad.next = thread_self.pads;
+	pad.on = stack_at(stack_here());
+	pad.covers = stack;
+	pad.fills = thread_self.fills;
+	pad.forwarded = thread_self.forwarded;
+	pad.forward_depth = thread_self.forward_depth;
+	pad.norecover = thread_self.norecover;
 	pad.canary = canary_of(&pad);
 	if (sigsetjmp(pad.env, 0) == 0) {
 		thread_self.pads = &pad;
 		return fn(arg);
 	}
 	landing_rearm(&pad.alternate);
+	if (!pad.covers)
+		annotate_clean(pad.fault.stack_pointer, (uintptr_t)&pad);
 	thread_self.fills = pad.fills;
 	thread_self.forwarded = pad.forwarded;
 	thread_self.forward_depth = pad.forward_depth;

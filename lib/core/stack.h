@@ -46,7 +46,7 @@ struct vpager_stack { /* 64 bytes on 64-bit CPUs: a million of them count */
 		} caller;
 		struct { /* ASLEEP: what lies below top */
 			void *bytes;
-			uint32_t len, hidden; /* hidden: from there to the top nothing can be touched */
+			uint32_t len, hidden; /* hidden: what was resident, and cannot be touched */
 		} copy;
 	};
 	_Atomic(uint32_t) state;
@@ -70,10 +70,12 @@ struct vpager_stack_pool {
 	const struct stack_guard *guard;
 	struct vpager_stack *stacks; /* max_stacks of them */
 	struct depot *depot;
+	_Atomic(uint8_t) *closed; /* with HIBERNATE: a byte for each range, see stack_tables.h */
+	_Atomic(uint32_t) ranges_busy;
 	_Atomic(uintptr_t) woken; /* copies that are not needed any more: a list, linked by their first words */
 	struct stack_counters counters;
 	struct vpager_stack_pool *next; /* all that ever were; the list only grows */
-	bool in_use;
+	bool in_use, in_valgrind;
 };
 
 /* How the bytes of a slot become usable and stop being so.  Addresses are page multiples, `to' and `from' are limits.  0,

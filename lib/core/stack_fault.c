@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "classify.h"
 #include "index.h"
+#include "stack_tables.h"
 #include "sys.h"
 
 size_t stack_page_bytes = 4096;
@@ -81,34 +82,48 @@ static void copy_release(struct vpager_stack_pool *pool, void *copy, size_t len)
 static int restore(struct vpager_stack *stack)
 {
 	uintptr_t top = stack_top(stack);
-	void *bytes = stack->copy.bytes;
-	size_t len = stack->copy.len;
-	int err = stack->pool->guard->show(top - stack->copy.hidden, top);
+	int err = stack->pool->guard->show(stack_limit(stack), top);
 
-	if (err)
-		return err;
-	memcpy((void *)(top - len), bytes, len);
-	atomic_fetch_sub_explicit(&stack->pool->counters.hibernated, 1, memory_order_relaxed);
-	if (len)
-		copy_release(stack->pool, bytes, len);
-	return 0;
+	if (!err && stack->copy.len)
+		memcpy((void *)(top - stack->copy.len), stack->copy.bytes, stack->copy.len);
+	return err;
 }
 
-/* True: *err is the result.  False: somebody else is at it, and *ticket ends when that is done. */
+static void set_state(struct vpager_stack *stack, uint32_t state)
+{
+	/* release: whoever finds it LIVE finds its contents */
+	atomic_store_explicit(&stack->state, state, memory_order_release);
+	wait_wake(&stack->state);
+}
+
+/* True: *err is the result.  False: somebody else is at it, and *ticket ends when that is done.  A fork child wakes again
+ * what was CHANGING here, so the copy is given up last. */
 static bool try_to_wake(struct vpager_stack *stack, struct wait_ticket *ticket, int *err)
 {
-	uint32_t state = STACK_ASLEEP;
+	uint32_t state = STACK_ASLEEP, len;
+	void *bytes;
 
 	*ticket = wait_prepare(&stack->state);
-	/* acquire: the copy was made before; release, below: whoever finds it LIVE finds its contents. */
+	/* acquire: the copy was made before */
 	if (!atomic_compare_exchange_strong_explicit(&stack->state, &state, STACK_CHANGING, memory_order_acquire,
 	                                             memory_order_acquire)) {
 		*err = 0;
 		return state != STACK_CHANGING;
 	}
-	*err = restore(stack);
-	atomic_store_explicit(&stack->state, *err ? STACK_ASLEEP : STACK_LIVE, memory_order_release);
-	wait_wake(&stack->state);
+	if (!stack_ranges_open(stack, ticket, err)) {
+		set_state(stack, STACK_ASLEEP);
+		return false;
+	}
+	if (!*err)
+		*err = restore(stack);
+	bytes = stack->copy.bytes;
+	len = stack->copy.len;
+	set_state(stack, *err ? STACK_ASLEEP : STACK_LIVE);
+	if (*err)
+		return true;
+	atomic_fetch_sub_explicit(&stack->pool->counters.hibernated, 1, memory_order_relaxed);
+	if (len)
+		copy_release(stack->pool, bytes, len);
 	return true;
 }
 
