@@ -1,24 +1,41 @@
 /* SPDX-License-Identifier: MIT
  *
  * The swing: a region's page tables are moved away whole, which costs by the gigabyte and not by the page, and the emptied
- * range is forbidden.  What was moved away is dismantled by a thread of ours, in pieces that keep nobody's mmap waiting. */
+ * range is forbidden.  Of a memory file (engine_mprotect) what was moved away is a second view, which a thread of ours dismantles,
+ * in pieces that keep nobody's mmap waiting.  Over userfaultfd it is the pages themselves: engine_uffd.c brings them back one by
+ * one, and the empty mapping goes in the end. */
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include "core/sys.h"
+#include "core/uffd.h"
+#include "range.h"
 #include "runtime.h"
 #include "snapshot.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* linux/mman.h, kernel 5.7; of shared memory files 5.13 */
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20 /* asm-generic/mman-common.h, kernel 5.4 */
+#endif
 #define PIECE_BYTES ((size_t)16 << 20)
+#define GATHERED_MOST ((size_t)4 << 20) /* bytes that are brought back before a take whatever the others are: a millisecond or two */
+#define GATHERED_PART 16u               /* of the pages: a pass would cost as much */
 
 struct swing {
 	struct swing *next;
+	bool own;    /* the pages are the mapping's own memory */
 	void *place; /* where the page tables should go: aligned, and free when it was looked for */
-	void *at;    /* where they went; NULL: nowhere */
+	void *at;    /* what is to be taken down: where they went, or, own: were until now; NULL: nothing */
 	size_t len;
 };
 
@@ -89,25 +106,6 @@ static bool start(void)
 	return dismantler.running; /* changes under the runtime lock only, which the caller has */
 }
 
-void swing_stop(void)
-{
-	pthread_mutex_lock(&dismantler.lock);
-	dismantler.stop = true;
-	pthread_cond_signal(&dismantler.more);
-	pthread_mutex_unlock(&dismantler.lock);
-	if (dismantler.running)
-		pthread_join(dismantler.thread, NULL);
-	dismantler.running = dismantler.stop = false;
-}
-
-void swing_lost(void)
-{
-	pthread_mutex_init(&dismantler.lock, NULL); /* the thread that is not here may have held it */
-	pthread_cond_init(&dismantler.more, NULL);
-	dismantler.running = dismantler.stop = false;
-	dismantler.first = NULL; /* its mappings are not here */
-}
-
 /* The place is free again, but for what comes there before the swing does: then the kernel takes another, and more time. */
 static void *free_place(size_t span)
 {
@@ -120,14 +118,98 @@ static void *free_place(size_t span)
 	return (void *)(((uintptr_t)got + alignment - 1) & ~(alignment - 1));
 }
 
-/* The note for the dismantler is made here: inside the gate there is no malloc. */
-struct swing *swing_prepare(const struct vpager_region *region)
-{
-	struct swing *swing;
+/* ---- the kernel's wait ---- */
 
-	if (region->engine != &engine_mprotect || !start())
-		return NULL;
-	swing = calloc(1, sizeof *swing);
+/* Whoever moves a mapping that is registered with a userfaultfd that tells of it waits in mremap, with the gate closed, until
+ * somebody has read that.  So from the first swing on a thread waits for it; it has next to nothing to do, and asks for short time
+ * slices so as to be let run before others who have. */
+#define SLICE_NS 100000
+
+static struct {
+	pthread_t thread;
+	bool running;
+	int uffd, bell; /* bell: can be read from when it is to stop */
+} listener;
+
+static void ask_for_short_slices(void)
+{
+#ifdef SYS_sched_setattr
+	const struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} slices = {.size = sizeof slices, .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime = SLICE_NS};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)syscall(SYS_sched_setattr, 0, &slices, 0); /* kernel 6.12; before, it changes nothing */
+#endif
+}
+
+static void *listen_on(void *arg)
+{
+	struct pollfd wait[2] = {{.fd = listener.uffd, .events = POLLIN}, {.fd = listener.bell, .events = POLLIN}};
+	struct uffd_msg message;
+
+	(void)arg;
+	ask_for_short_slices();
+	while (poll(wait, 2, -1) <= 0 || !(wait[1].revents || (wait[0].revents & ~POLLIN))) /* or closed by somebody else */
+		if (wait[0].revents)
+			(void)!read(listener.uffd, &message, sizeof message); /* that is all that is waited for */
+	return NULL;
+}
+
+/* Under the runtime lock. */
+static bool listen_to(int uffd)
+{
+	arch_sigset_t saved;
+
+	if (listener.running)
+		return true;
+	listener.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (listener.bell < 0)
+		return false;
+	listener.uffd = uffd;
+	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
+	listener.running = pthread_create(&listener.thread, NULL, listen_on, NULL) == 0;
+	signals_restore(&saved);
+	if (!listener.running)
+		close(listener.bell);
+	return listener.running;
+}
+
+static void listen_no_more(void)
+{
+	uint64_t one = 1;
+
+	if (!listener.running)
+		return;
+	(void)!write(listener.bell, &one, sizeof one); /* fails only when it could not be counted up */
+	pthread_join(listener.thread, NULL);
+	close(listener.bell);
+	listener.running = false;
+}
+
+/* ---- the swing ---- */
+
+/* After mlockall: what is moved stays locked, and what it leaves behind, where pages will be again, is not.  Locked memory is what
+ * takes no such hint. */
+static bool locked(const struct vpager_region *region)
+{
+	return madvise((void *)region->object.base, system_page_bytes(), MADV_COLD) < 0 && errno == EINVAL;
+}
+
+/* It only becomes less, until the next swing. */
+static size_t away_pages(const struct cow *cow)
+{
+	return atomic_load_explicit(&cow->away_pages, memory_order_relaxed); /* a count; inside the closed gate it holds still */
+}
+
+static struct swing *make_swing(const struct vpager_region *region)
+{
+	struct swing *swing = calloc(1, sizeof *swing);
+
 	if (!swing)
 		return NULL;
 	swing->len = region->object.span;
@@ -138,12 +220,37 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	return NULL;
 }
 
-/* mremap takes one mapping only: else -EFAULT. */
-int swing_away(struct vpager_region *region, struct swing *swing)
+/* The note for the dismantler is made here: inside the gate there is no malloc. */
+struct swing *swing_prepare(const struct vpager_region *region)
 {
-	void *base = (void *)region->object.base;
-	void *at = (void *)sys_call(SYS_mremap, (long)base, (long)swing->len, (long)swing->len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
-	                            (long)swing->place, 0);
+	struct swing *swing;
+
+	if (region->engine == &engine_mprotect && (locked(region) || !start()))
+		return NULL;
+	if (region->engine == &engine_mprotect)
+		return make_swing(region);
+	/* A fork child's copy of what is away could not be moved back by its page tables, and it would have to be all of it. */
+	if (region->engine != &engine_uffd || (region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0 || locked(region))
+		return NULL;
+	if (uffd_tells_moves() && !listen_to(region->uffd))
+		return NULL;
+	swing = make_swing(region);
+	if (swing)
+		swing->own = true;
+	return swing;
+}
+
+/* mremap takes one mapping only: else -EFAULT. */
+static void *move_away(const struct vpager_region *region, const struct swing *swing)
+{
+	return (void *)sys_call(SYS_mremap, (long)region->object.base, (long)swing->len, (long)swing->len,
+	                        MREMAP_MAYMOVE | MREMAP_DONTUNMAP, (long)swing->place, 0);
+}
+
+/* What is moved away is one view of the memory file. */
+static int swing_shared(struct vpager_region *region, struct swing *swing)
+{
+	void *at = move_away(region, swing);
 	int err;
 
 	if (sys_is_error(at))
@@ -156,15 +263,110 @@ int swing_away(struct vpager_region *region, struct swing *swing)
 	return err;
 }
 
+/* What is moved away is the pages themselves, and what is missing is a fault: the cut is made.  It can be done again when all are
+ * back; the mapping where they were goes then. */
+static int swing_own(struct vpager_region *region, struct swing *swing)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed); /* all relaxed: inside the closed gate */
+	void *at;
+
+	if (away_pages(cow) > 0 || atomic_load_explicit(&region->executable, memory_order_relaxed))
+		return -EBUSY;
+	/* A store may be reading pages where they are.  acquire: it is done with those that are not counted any more */
+	if (atomic_load_explicit(&region->writing, memory_order_acquire) > 0)
+		return -EBUSY;
+	atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release); /* before, as in engine->protect */
+	at = move_away(region, swing);
+	if (sys_is_error(at))
+		return (int)(intptr_t)at;
+	swing->at = atomic_load_explicit(&cow->away, memory_order_relaxed);
+	atomic_store_explicit(&cow->away, at, memory_order_relaxed);
+	atomic_fetch_add_explicit(&cow->swings, 1, memory_order_relaxed);
+	atomic_store_explicit(&cow->away_pages, atomic_exchange_explicit(&region->at_base, 0, memory_order_relaxed),
+	                      memory_order_relaxed);
+	return 0;
+}
+
+int swing_away(struct vpager_region *region, struct swing *swing)
+{
+	return swing->own ? swing_own(region, swing) : swing_shared(region, swing);
+}
+
 void swing_end(struct swing *swing)
 {
-	if (!swing || !swing->at) {
-		free(swing);
+	if (!swing)
+		return;
+	if (swing->at && !swing->own) {
+		pthread_mutex_lock(&dismantler.lock);
+		swing->next = dismantler.first;
+		dismantler.first = swing;
+		pthread_cond_signal(&dismantler.more);
+		pthread_mutex_unlock(&dismantler.lock);
 		return;
 	}
+	if (swing->at)
+		munmap(swing->at, swing->len); /* nothing is in it any more */
+	free(swing);
+}
+
+/* ---- what is away ---- */
+
+/* Few, or all quickly done. */
+static bool worth_gathering(const struct vpager_region *region, size_t away)
+{
+	size_t bytes = away << region->page_shift;
+
+	return bytes <= GATHERED_MOST || away <= page_table_count(&region->table) / GATHERED_PART;
+}
+
+void swing_gather(struct vpager_region *region)
+{
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+	arch_sigset_t open;
+
+	if (!cow || away_pages(cow) == 0 || !worth_gathering(region, away_pages(cow)))
+		return;
+	signals_close(&open);
+	for (size_t page = page_table_next(&region->table, 0);
+	     page < region->table.pages && away_pages(cow) > 0;
+	     page = page_table_next(&region->table, page + 1)) {
+		uint32_t seen = page_load(&region->table.word[page]);
+
+		if (page_state(region_now(region, page, seen)) == PAGE_HIDDEN)
+			(void)range_bring(region, page, false, &open, &seen); /* what cannot come stays away, and the take is by a pass */
+	}
+	signals_restore(&open);
+}
+
+void *swing_retire(struct vpager_region *region)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
+
+	/* relaxed: inside the closed gate */
+	return away_pages(cow) > 0 ? NULL : atomic_exchange_explicit(&cow->away, NULL, memory_order_relaxed);
+}
+
+/* ---- the end ---- */
+
+void swing_stop(void)
+{
 	pthread_mutex_lock(&dismantler.lock);
-	swing->next = dismantler.first;
-	dismantler.first = swing;
+	dismantler.stop = true;
 	pthread_cond_signal(&dismantler.more);
 	pthread_mutex_unlock(&dismantler.lock);
+	if (dismantler.running)
+		pthread_join(dismantler.thread, NULL);
+	dismantler.running = dismantler.stop = false;
+	listen_no_more();
+}
+
+void swing_lost(void)
+{
+	pthread_mutex_init(&dismantler.lock, NULL); /* the thread that is not here may have held it */
+	pthread_cond_init(&dismantler.more, NULL);
+	dismantler.running = dismantler.stop = false;
+	dismantler.first = NULL; /* its mappings are not here */
+	if (listener.running)
+		close(listener.bell);
+	listener.running = false;
 }

@@ -20,6 +20,14 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
+/* linux/userfaultfd.h since kernel 6.8 */
+struct move {
+	uint64_t to, from, len, mode;
+	int64_t moved;
+};
+#define MOVE _IOWR(UFFDIO, 0x05, struct move)
+#define MOVE_DONTWAKE 1
+
 /* linux/userfaultfd.h since kernel 6.1 */
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
@@ -28,13 +36,14 @@
 #define KINDS 2
 static const struct {
 	int flags;
-	uint64_t features;
+	uint64_t features, welcome; /* welcome: it works without */
 } kinds[KINDS] = {
-    [UFFD_SIGNAL] = {O_CLOEXEC | UFFD_USER_MODE_ONLY, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS},
-    [UFFD_READ] = {O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID},
+    [UFFD_SIGNAL] = {O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS,
+                     UFFD_FEATURE_EVENT_REMAP},
+    [UFFD_READ] = {O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID, 0},
 };
+static bool tells_moves; /* the shared one of UFFD_SIGNAL does */
 #define IOCTLS (1ull << _UFFDIO_COPY | 1ull << _UFFDIO_WRITEPROTECT)
-#define TRIES 64 /* of a call that says EAGAIN and did nothing, which it has no reason for */
 
 static int shared[KINDS] = {-1, -1};
 
@@ -53,10 +62,24 @@ int uffd_register(int fd, uintptr_t at, size_t len)
 	return err ? err : (it.ioctls & IOCTLS) == IOCTLS ? 0 : -EINVAL;
 }
 
+/* EAGAIN: the process's mappings are changing, to the kernel, while a region's pages are moved away and until the event of it was
+ * read, which is done by a thread that this one may be keeping from a CPU.  Nothing else makes it last. */
+#define YIELDS 64
+#define NAPS 10000
+
+static bool patient(int *tries)
+{
+	if (++*tries <= YIELDS)
+		(void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	else
+		sys_nap();
+	return *tries < YIELDS + NAPS;
+}
+
 int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done)
 {
 	size_t most = len;
-	int idle = 0;
+	int tries = 0;
 
 	*done = 0;
 	if (!*mine)
@@ -72,10 +95,31 @@ int uffd_copy(int fd, uintptr_t to, const void *from, size_t len, size_t step, b
 
 		if (copy.copy > 0) { /* all, or with EAGAIN a part */
 			*done += (size_t)copy.copy;
-			idle = 0;
+			tries = 0;
 		} else if (err == -ENOENT && most > step) {
 			most = step; /* from one mapping into the next */
-		} else if (err != -EAGAIN || ++idle == TRIES) {
+		} else if (err != -EAGAIN || !patient(&tries)) {
+			return err ? err : -EIO;
+		}
+	}
+	return 0;
+}
+
+int uffd_move(int fd, uintptr_t to, uintptr_t from, size_t len, size_t *done)
+{
+	int tries = 0;
+
+	*done = 0;
+	if (!*mine)
+		return -ESTALE;
+	while (*done < len) {
+		struct move move = {.to = to + *done, .from = from + *done, .len = len - *done, .mode = MOVE_DONTWAKE};
+		int err = sys_ioctl(fd, MOVE, &move);
+
+		if (move.moved > 0) { /* all, or with EAGAIN a part */
+			*done += (size_t)move.moved;
+			tries = 0;
+		} else if (err != -EAGAIN || !patient(&tries)) {
 			return err ? err : -EIO;
 		}
 	}
@@ -94,7 +138,7 @@ int uffd_protect(int fd, uintptr_t at, size_t len, bool protected)
 		return -ESTALE;
 	do
 		err = sys_ioctl(fd, UFFDIO_WRITEPROTECT, &it);
-	while (err == -EAGAIN && ++tries < TRIES);
+	while (err == -EAGAIN && patient(&tries));
 	return err;
 }
 
@@ -138,9 +182,8 @@ static int make_bare(enum uffd_kind kind)
 	return fd < 0 ? err : fd;
 }
 
-static int make(enum uffd_kind kind)
+static int make_with(enum uffd_kind kind, uint64_t features)
 {
-	uint64_t features = kinds[kind].features;
 	struct uffdio_api api = {.api = UFFD_API, .features = features};
 	int fd = make_bare(kind), err;
 
@@ -153,6 +196,14 @@ static int make(enum uffd_kind kind)
 		return fd;
 	sys_close(fd);
 	return err;
+}
+
+static int make(enum uffd_kind kind, bool *all)
+{
+	int fd = make_with(kind, kinds[kind].features | kinds[kind].welcome);
+
+	*all = fd >= 0;
+	return fd == -EINVAL && kinds[kind].welcome ? make_with(kind, kinds[kind].features) : fd;
 }
 
 static int make_mine(void)
@@ -179,7 +230,8 @@ int uffd_open(enum uffd_kind kind)
 	int err;
 
 	if (shared[kind] < 0) {
-		int fd = make(kind);
+		bool all;
+		int fd = make(kind, &all);
 
 		if (fd < 0)
 			return fd;
@@ -189,8 +241,15 @@ int uffd_open(enum uffd_kind kind)
 			return err;
 		}
 		shared[kind] = fd;
+		if (kind == UFFD_SIGNAL)
+			tells_moves = all;
 	}
 	return shared[kind];
+}
+
+bool uffd_tells_moves(void)
+{
+	return tells_moves;
 }
 
 void uffd_close(void)
@@ -258,7 +317,8 @@ static int try_fresh(enum uffd_kind kind, int fd)
 
 static int try_all(enum uffd_kind kind)
 {
-	int fd = make(kind), err;
+	bool all;
+	int fd = make(kind, &all), err;
 
 	if (fd < 0)
 		return fd;
