@@ -113,16 +113,21 @@ static unsigned char byte_of(size_t page)
 	return page % 2 ? (unsigned char)(page + 1) : pattern(page * page_size());
 }
 
-static void make(uint32_t flags)
+static void make_with(uint32_t flags, size_t readahead_bytes)
 {
 	w = (struct watched){.length = PAGES * page_size(), .context = VPAGER_CALL_HANDLER};
-	region = REGION_OVER(&w, .engine = VPAGER_ENGINE_UFFD, .flags = flags, .readahead_bytes = VPAGER_READAHEAD_NONE);
+	region = REGION_OVER(&w, .engine = VPAGER_ENGINE_UFFD, .flags = flags, .readahead_bytes = readahead_bytes);
 	base = base_of(region);
 	for (size_t page = 0; page < PAGES; page++)
 		if (page % 2)
 			*page_at(page) = byte_of(page);
 		else
 			SURE(*page_at(page) == byte_of(page), "page %zu", page);
+}
+
+static void make(uint32_t flags)
+{
+	make_with(flags, VPAGER_READAHEAD_NONE);
 }
 
 static void sure_all(void)
@@ -206,6 +211,7 @@ END_TEST
 START_TEST(it_is_written_back_and_evicted_where_it_is)
 {
 	struct vpager_snapshot *snapshot;
+	unsigned char there[PAGES];
 
 	make(0);
 	snapshot = swing();
@@ -215,6 +221,9 @@ START_TEST(it_is_written_back_and_evicted_where_it_is)
 	ck_assert_uint_eq(away(), PAGES);
 	OK(vpager_region_evict(region, 0, PAGES / 2 * page_size()));
 	ck_assert_uint_eq(away(), PAGES / 2);
+	OK(mincore(region->cow->away, PAGES * page_size(), there));
+	for (size_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(there[page] & 1, page >= PAGES / 2);
 	ck_assert_uint_eq(stats_of(region).resident_bytes, PAGES / 2 * page_size());
 	sure_snapshot(snapshot);
 	ck_assert_uint_eq(away(), PAGES / 2);
@@ -280,6 +289,36 @@ START_TEST(it_is_not_taken_for_one_that_is_hidden)
 	for (size_t page = 0; page < PAGES; page++)
 		*page_at(page) = 0x11;
 	sure_snapshot(snapshot);
+	finish(snapshot);
+}
+END_TEST
+
+/* One page of ours is many of the kernel's, or a huge one. */
+START_TEST(a_large_page_comes_back_whole)
+{
+	enum { LARGE_PAGES = 8 };
+	size_t bytes = nth_page_size(_i);
+	struct vpager_snapshot *snapshot;
+	unsigned char *seen;
+
+	if (bytes == 0)
+		return;
+	region = REGION(.engine = VPAGER_ENGINE_UFFD, .length = LARGE_PAGES * bytes, .page_bytes = bytes);
+	base = base_of(region);
+	seen = malloc(bytes);
+	pattern_fill(base, 0, LARGE_PAGES * bytes);
+	snapshot = swing();
+	for (size_t page = 0; page < LARGE_PAGES; page += 2)
+		base[page * bytes + 5] = 0;
+	for (size_t page = 0; page < LARGE_PAGES; page++) {
+		ck_assert_int_eq(base[page * bytes + 5], page % 2 ? pattern(page * bytes + 5) : 0);
+		base[page * bytes + 5] = pattern(page * bytes + 5);
+		sure_pattern(base + page * bytes, page * bytes, bytes);
+		OK(vpager_snapshot_read(snapshot, page * bytes, seen, bytes));
+		sure_pattern(seen, page * bytes, bytes);
+	}
+	ck_assert_uint_eq(away(), 0);
+	free(seen);
 	finish(snapshot);
 }
 END_TEST
@@ -459,7 +498,7 @@ START_TEST(of_a_run_that_comes_back_in_part_nothing_is_lost)
 
 	kernel.moves_one = _i % 2;
 	do {
-		make(VPAGER_REGION_PRIVATE);
+		make_with(VPAGER_REGION_PRIVATE, 16 * page_size());
 		for (size_t page = 0; page < PAGES; page++)
 			*page_at(page) = byte_of(page); /* only what was written comes back for writing in runs */
 		snapshot = swing();
@@ -607,6 +646,7 @@ int main(void)
 	tcase_add_test(tcase, private_pages_go_to_swap_from_there);
 	tcase_add_test(tcase, it_can_be_forbidden_and_allowed_again);
 	tcase_add_test(tcase, it_is_not_taken_for_one_that_is_hidden);
+	tcase_add_loop_test(tcase, a_large_page_comes_back_whole, 0, PAGE_SIZES);
 	tcase_add_test(tcase, a_fork_child_does_not_find_it);
 	tcase_add_loop_test(tcase, it_passes_where_it_cannot_swing, 0, 5);
 	tcase_add_test(tcase, pages_stay_where_a_store_reads_them);
