@@ -215,7 +215,7 @@ static int copy_page(struct vpager_region *region, size_t page, const struct par
 		atomic_fetch_add_explicit(&region->counters.dirty_pages, 1, memory_order_relaxed);
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return -EIO;
-	page_settle(&region->table, page, as, word & present_flags, 0);
+	page_settle(&region->table, page, as, (word & present_flags) | (as == PAGE_HIDDEN ? PAGE_FILED : 0), 0);
 	atomic_fetch_add_explicit(&region->residency.bytes, region->page_bytes, memory_order_relaxed);
 	atomic_fetch_add_explicit(&residency_total.bytes, region->page_bytes, memory_order_relaxed);
 	return 0;

@@ -72,6 +72,8 @@ void snapshots_destroy(struct vpager_region *region)
 
 	if (!all)
 		return;
+	if (all->cow.away)
+		munmap(all->cow.away, region->object.span);
 	copies_unmap(&all->cow.copies);
 	munmap(all->cow.memory, all->cow.memory_bytes);
 	pthread_mutex_destroy(&all->turn);
@@ -109,6 +111,11 @@ static int by_address(const void *a, const void *b)
 	return (left->object.base > right->object.base) - (left->object.base < right->object.base);
 }
 
+static enum vpager_arm how_to_arm(const struct vpager_region *region, const struct vpager_snapshot_options *o)
+{
+	return o->arm == VPAGER_ARM_AUTO ? arm_choose(region) : o->arm;
+}
+
 /* Under the runtime lock. */
 static int prepare(struct taking *taking, const struct vpager_snapshot_options *o)
 {
@@ -136,7 +143,7 @@ static int prepare(struct taking *taking, const struct vpager_snapshot_options *
 		snapshot->core.limit_pages = 1;
 	atomic_store_explicit(&snapshot->references, 1, memory_order_relaxed); /* published by the caller */
 	taking->snapshot = snapshot;
-	taking->arming.how = o->arm == VPAGER_ARM_AUTO ? arm_choose(region) : o->arm;
+	taking->arming.how = how_to_arm(region, o);
 	if (taking->arming.how == VPAGER_ARM_SWING)
 		taking->arming.swing = swing_prepare(region);
 	return 0;
@@ -152,7 +159,7 @@ static void preserve_open(struct vpager_region *region, uint32_t generation)
 	     page = page_table_next(&region->table, page + 1)) {
 		if (atomic_load_explicit(&cow->marks[page].shown, memory_order_relaxed) != generation)
 			continue;
-		if (cow_preserve(region, page, PAGE_WRITABLE)) /* whoever has claimed it, it can be written to */
+		if (cow_preserve(region, page)) /* whoever has claimed it, it can be written to */
 			count(&region->counters.cow_copies, 1);
 		cow_shown(region, page, PAGE_HIDDEN, PAGE_WRITABLE);
 	}
@@ -212,14 +219,17 @@ static int take(struct taking *taking, size_t n, const struct vpager_snapshot_op
 	for (size_t i = 1; i < n; i++)
 		if (taking[i].region == taking[i - 1].region)
 			return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (how_to_arm(taking[i].region, o) == VPAGER_ARM_SWING)
+			swing_gather(taking[i].region);
 	runtime_lock();
 	for (size_t i = 0; i < n && !err; i++)
 		err = prepare(&taking[i], o);
 	if (!err)
 		err = cut(taking, n);
-	runtime_unlock();
 	for (size_t i = 0; i < n; i++)
 		swing_end(taking[i].arming.swing);
+	runtime_unlock();
 	return err;
 }
 
@@ -278,6 +288,7 @@ static void unlink_snapshot(struct vpager_snapshot *snapshot)
 	struct gate *gate = &snapshot->region->gate;
 	struct cow_snapshot **at = &snapshot->of->cow.newest;
 	arch_sigset_t open;
+	void *away;
 
 	runtime_lock();
 	signals_close(&open);
@@ -285,9 +296,12 @@ static void unlink_snapshot(struct vpager_snapshot *snapshot)
 	while (*at != &snapshot->core)
 		at = &(*at)->older;
 	*at = snapshot->core.older;
+	away = swing_retire(snapshot->region);
 	gate_open(gate);
 	region_settled(snapshot->region);
 	signals_restore(&open);
+	if (away)
+		munmap(away, snapshot->region->object.span);
 	runtime_unlock();
 }
 

@@ -48,9 +48,11 @@ int arm_region(struct vpager_region *region, struct arming *arming);
 enum vpager_arm arm_choose(const struct vpager_region *region);
 
 /* swing.c */
+void swing_gather(struct vpager_region *region); /* outside of all locks: what a swing left away comes back, if it is not much */
 struct swing *swing_prepare(const struct vpager_region *region); /* before the gate is closed; NULL: it cannot swing now */
 int swing_away(struct vpager_region *region, struct swing *swing); /* inside; nothing of the region is visible afterwards */
-void swing_end(struct swing *swing);                             /* what was swung away goes, if anything was */
+void swing_end(struct swing *swing);                             /* what was swung away goes, if nothing needs it */
+void *swing_retire(struct vpager_region *region);                /* inside; the caller's to unmap.  NULL: there is none, or it is in use */
 void swing_stop(void);                                           /* all of it is gone */
 void swing_lost(void);                                           /* in a fork child */
 size_t swing_alignment(size_t span);                             /* of a region's base, so that whole page tables can go */

@@ -73,7 +73,7 @@ static int read_live(const struct piece *piece, uint32_t seen)
 		uint32_t now = region_now(region, piece->page, seen);
 
 		if (!kept(piece->snapshot, piece->page)) {
-			program_bytes_copy(piece->to, region->engine->bytes(region, piece->page, now) + piece->at, piece->len);
+			program_bytes_copy(piece->to, region->engine->bytes(region, piece->page) + piece->at, piece->len);
 			err = snapshot_error(piece->snapshot);
 		}
 		page_settle(&region->table, piece->page, page_state(now), 0, 0);

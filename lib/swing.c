@@ -1,24 +1,44 @@
 /* SPDX-License-Identifier: MIT
  *
  * The swing: a region's page tables are moved away whole, which costs by the gigabyte and not by the page, and the emptied
- * range is forbidden.  What was moved away is dismantled by a thread of ours, in pieces that keep nobody's mmap waiting. */
+ * range is forbidden.  Of a memory file (engine_mprotect) what was moved away is a second view, which a thread of ours dismantles,
+ * in pieces that keep nobody's mmap waiting.  Over userfaultfd it is the pages themselves: engine_uffd.c brings them back one by
+ * one, and the empty mapping goes in the end. */
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include "core/sys.h"
+#include "core/uffd.h"
+#include "range.h"
 #include "runtime.h"
 #include "snapshot.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* linux/mman.h, kernel 5.7; of shared memory files 5.13 */
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20 /* asm-generic/mman-common.h, kernel 5.4 */
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE 2u /* linux/close_range.h, kernel 5.9 */
+#endif
 #define PIECE_BYTES ((size_t)16 << 20)
+#define GATHERED_MOST ((size_t)4 << 20) /* bytes that are brought back before a take whatever the others are: a millisecond or two */
+#define GATHERED_PART 16u               /* of the pages: a pass would cost as much */
 
 struct swing {
 	struct swing *next;
+	bool own;    /* the pages are the mapping's own memory */
+	bool listening; /* somebody waits for the event of the move */
 	void *place; /* where the page tables should go: aligned, and free when it was looked for */
-	void *at;    /* where they went; NULL: nowhere */
+	void *at;    /* what is to be taken down: where they went, or, own: were until now; NULL: nothing */
 	size_t len;
 };
 
@@ -89,25 +109,6 @@ static bool start(void)
 	return dismantler.running; /* changes under the runtime lock only, which the caller has */
 }
 
-void swing_stop(void)
-{
-	pthread_mutex_lock(&dismantler.lock);
-	dismantler.stop = true;
-	pthread_cond_signal(&dismantler.more);
-	pthread_mutex_unlock(&dismantler.lock);
-	if (dismantler.running)
-		pthread_join(dismantler.thread, NULL);
-	dismantler.running = dismantler.stop = false;
-}
-
-void swing_lost(void)
-{
-	pthread_mutex_init(&dismantler.lock, NULL); /* the thread that is not here may have held it */
-	pthread_cond_init(&dismantler.more, NULL);
-	dismantler.running = dismantler.stop = false;
-	dismantler.first = NULL; /* its mappings are not here */
-}
-
 /* The place is free again, but for what comes there before the swing does: then the kernel takes another, and more time. */
 static void *free_place(size_t span)
 {
@@ -120,14 +121,140 @@ static void *free_place(size_t span)
 	return (void *)(((uintptr_t)got + alignment - 1) & ~(alignment - 1));
 }
 
-/* The note for the dismantler is made here: inside the gate there is no malloc. */
-struct swing *swing_prepare(const struct vpager_region *region)
-{
-	struct swing *swing;
+/* ---- the kernel's wait ---- */
 
-	if (region->engine != &engine_mprotect || !start())
-		return NULL;
-	swing = calloc(1, sizeof *swing);
+/* Whoever moves a mapping that is registered with a userfaultfd that tells of it waits in mremap, with the gate closed, until
+ * somebody has read that.  So from the first swing on there is a thread for it.  It has a table of descriptors of its own, in which
+ * nobody closes the userfaultfd; it has next to nothing to do, and asks for short time slices so as to be let run before others who
+ * have. */
+#define SLICE_NS 100000
+#define LOOK_MS 10 /* whether it still is to listen */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t change; /* of the following */
+	pthread_t thread;
+	enum { LISTENER_STARTS, LISTENER_READY, LISTENER_UNABLE } state;
+	bool running, stop, wanted; /* wanted: a move is about to be made */
+	int uffd;
+} listener = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+
+static void ask_for_short_slices(void)
+{
+#ifdef SYS_sched_setattr
+	const struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} slices = {.size = sizeof slices, .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime = SLICE_NS};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)syscall(SYS_sched_setattr, 0, &slices, 0); /* kernel 6.12; before, it changes nothing */
+#endif
+}
+
+/* A table of the thread's own with the userfaultfd alone, as number 0. */
+static bool take_descriptor(int uffd)
+{
+#ifdef SYS_close_range
+	return syscall(SYS_close_range, ~0u, ~0u, CLOSE_RANGE_UNSHARE) == 0 && dup2(uffd, 0) == 0 &&
+	       syscall(SYS_close_range, 1u, ~0u, 0) == 0;
+#else
+	(void)uffd;
+	return false;
+#endif
+}
+
+static void *listen_on(void *arg)
+{
+	struct pollfd wait = {.fd = 0, .events = POLLIN};
+	struct uffd_msg message;
+	bool able = take_descriptor(listener.uffd);
+
+	(void)arg;
+	ask_for_short_slices();
+	pthread_mutex_lock(&listener.lock);
+	listener.state = able ? LISTENER_READY : LISTENER_UNABLE;
+	pthread_cond_broadcast(&listener.change);
+	while (able && !listener.stop) {
+		if (!listener.wanted) {
+			pthread_cond_wait(&listener.change, &listener.lock);
+			continue;
+		}
+		pthread_mutex_unlock(&listener.lock);
+		if (poll(&wait, 1, LOOK_MS) > 0)
+			(void)!read(wait.fd, &message, sizeof message); /* that is all that is waited for */
+		pthread_mutex_lock(&listener.lock);
+	}
+	pthread_mutex_unlock(&listener.lock);
+	return NULL;
+}
+
+/* Under the runtime lock, as all here. */
+static void listener_stop(void)
+{
+	if (!listener.running)
+		return;
+	pthread_mutex_lock(&listener.lock);
+	listener.stop = true;
+	pthread_cond_broadcast(&listener.change);
+	pthread_mutex_unlock(&listener.lock);
+	pthread_join(listener.thread, NULL);
+	listener.running = false;
+}
+
+static bool listener_start(void)
+{
+	arch_sigset_t saved;
+
+	if (listener.running)
+		return true;
+	listener.uffd = uffd_descriptor(UFFD_SIGNAL);
+	listener.state = LISTENER_STARTS;
+	listener.stop = listener.wanted = false;
+	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
+	listener.running = pthread_create(&listener.thread, NULL, listen_on, NULL) == 0;
+	signals_restore(&saved);
+	if (!listener.running)
+		return false;
+	pthread_mutex_lock(&listener.lock);
+	while (listener.state == LISTENER_STARTS)
+		pthread_cond_wait(&listener.change, &listener.lock);
+	pthread_mutex_unlock(&listener.lock);
+	if (listener.state == LISTENER_UNABLE)
+		listener_stop();
+	return listener.running;
+}
+
+static void listen(bool wanted)
+{
+	pthread_mutex_lock(&listener.lock);
+	listener.wanted = wanted;
+	pthread_cond_broadcast(&listener.change);
+	pthread_mutex_unlock(&listener.lock);
+}
+
+/* ---- the swing ---- */
+
+/* After mlockall: what is moved stays locked, and what it leaves behind, where pages will be again, is not.  Locked memory is what
+ * takes no such hint. */
+static bool locked(const struct vpager_region *region)
+{
+	return madvise((void *)region->object.base, system_page_bytes(), MADV_COLD) < 0 && errno == EINVAL;
+}
+
+/* It only becomes less, until the next swing. */
+static size_t away_pages(const struct cow *cow)
+{
+	return atomic_load_explicit(&cow->away_pages, memory_order_relaxed); /* a count; inside the closed gate it holds still */
+}
+
+static struct swing *make_swing(const struct vpager_region *region)
+{
+	struct swing *swing = calloc(1, sizeof *swing);
+
 	if (!swing)
 		return NULL;
 	swing->len = region->object.span;
@@ -138,12 +265,42 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	return NULL;
 }
 
-/* mremap takes one mapping only: else -EFAULT. */
-int swing_away(struct vpager_region *region, struct swing *swing)
+/* The note for the dismantler is made here: inside the gate there is no malloc. */
+struct swing *swing_prepare(const struct vpager_region *region)
 {
-	void *base = (void *)region->object.base;
-	void *at = (void *)sys_call(SYS_mremap, (long)base, (long)swing->len, (long)swing->len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
-	                            (long)swing->place, 0);
+	struct swing *swing;
+	bool waits;
+
+	if (region->engine == &engine_mprotect && (locked(region) || !start()))
+		return NULL;
+	if (region->engine == &engine_mprotect)
+		return make_swing(region);
+	/* A fork child's copy of what is away could not be moved back by its page tables, and it would have to be all of it. */
+	if (region->engine != &engine_uffd || (region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0 || locked(region))
+		return NULL;
+	if (!uffd_may_move(&waits) || (waits && !listener_start()))
+		return NULL;
+	swing = make_swing(region);
+	if (!swing)
+		return NULL;
+	swing->own = true;
+	swing->listening = waits;
+	if (waits)
+		listen(true);
+	return swing;
+}
+
+/* mremap takes one mapping only: else -EFAULT. */
+static void *move_away(const struct vpager_region *region, const struct swing *swing)
+{
+	return (void *)sys_call(SYS_mremap, (long)region->object.base, (long)swing->len, (long)swing->len,
+	                        MREMAP_MAYMOVE | MREMAP_DONTUNMAP, (long)swing->place, 0);
+}
+
+/* What is moved away is one view of the memory file. */
+static int swing_shared(struct vpager_region *region, struct swing *swing)
+{
+	void *at = move_away(region, swing);
 	int err;
 
 	if (sys_is_error(at))
@@ -156,15 +313,112 @@ int swing_away(struct vpager_region *region, struct swing *swing)
 	return err;
 }
 
+/* What is moved away is the pages themselves, and what is missing is a fault: the cut is made.  It can be done again when all are
+ * back; the mapping where they were goes then. */
+static int swing_own(struct vpager_region *region, struct swing *swing)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed); /* all relaxed: inside the closed gate */
+	void *at;
+
+	if (away_pages(cow) > 0 || atomic_load_explicit(&region->executable, memory_order_relaxed))
+		return -EBUSY;
+	/* A store may be reading pages where they are.  acquire: it is done with those that are not counted any more */
+	if (atomic_load_explicit(&region->writing, memory_order_acquire) > 0)
+		return -EBUSY;
+	atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release); /* before, as in engine->protect */
+	at = move_away(region, swing);
+	if (sys_is_error(at))
+		return (int)(intptr_t)at;
+	swing->at = atomic_load_explicit(&cow->away, memory_order_relaxed);
+	atomic_store_explicit(&cow->away, at, memory_order_relaxed);
+	atomic_fetch_add_explicit(&cow->swings, 1, memory_order_relaxed);
+	atomic_store_explicit(&cow->away_pages, atomic_exchange_explicit(&region->at_base, 0, memory_order_relaxed),
+	                      memory_order_relaxed);
+	return 0;
+}
+
+int swing_away(struct vpager_region *region, struct swing *swing)
+{
+	return swing->own ? swing_own(region, swing) : swing_shared(region, swing);
+}
+
 void swing_end(struct swing *swing)
 {
-	if (!swing || !swing->at) {
-		free(swing);
+	if (!swing)
+		return;
+	if (swing->listening)
+		listen(false);
+	if (swing->at && !swing->own) {
+		pthread_mutex_lock(&dismantler.lock);
+		swing->next = dismantler.first;
+		dismantler.first = swing;
+		pthread_cond_signal(&dismantler.more);
+		pthread_mutex_unlock(&dismantler.lock);
 		return;
 	}
+	if (swing->at)
+		munmap(swing->at, swing->len); /* nothing is in it any more */
+	free(swing);
+}
+
+/* ---- what is away ---- */
+
+/* Few, or all quickly done. */
+static bool worth_gathering(const struct vpager_region *region, size_t away)
+{
+	size_t bytes = away << region->page_shift;
+
+	return bytes <= GATHERED_MOST || away <= page_table_count(&region->table) / GATHERED_PART;
+}
+
+void swing_gather(struct vpager_region *region)
+{
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+	arch_sigset_t open;
+
+	if (!cow || away_pages(cow) == 0 || !worth_gathering(region, away_pages(cow)))
+		return;
+	signals_close(&open);
+	for (size_t page = page_table_next(&region->table, 0);
+	     page < region->table.pages && away_pages(cow) > 0;
+	     page = page_table_next(&region->table, page + 1)) {
+		uint32_t seen = page_load(&region->table.word[page]);
+
+		if (page_state(region_now(region, page, seen)) == PAGE_HIDDEN)
+			(void)range_bring(region, page, false, &open, &seen); /* what cannot come stays away, and the take is by a pass */
+	}
+	signals_restore(&open);
+}
+
+void *swing_retire(struct vpager_region *region)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
+
+	/* relaxed: inside the closed gate */
+	return away_pages(cow) > 0 ? NULL : atomic_exchange_explicit(&cow->away, NULL, memory_order_relaxed);
+}
+
+/* ---- the end ---- */
+
+void swing_stop(void)
+{
 	pthread_mutex_lock(&dismantler.lock);
-	swing->next = dismantler.first;
-	dismantler.first = swing;
+	dismantler.stop = true;
 	pthread_cond_signal(&dismantler.more);
 	pthread_mutex_unlock(&dismantler.lock);
+	if (dismantler.running)
+		pthread_join(dismantler.thread, NULL);
+	dismantler.running = dismantler.stop = false;
+	listener_stop();
+}
+
+void swing_lost(void)
+{
+	pthread_mutex_init(&dismantler.lock, NULL); /* the thread that is not here may have held it */
+	pthread_cond_init(&dismantler.more, NULL);
+	dismantler.running = dismantler.stop = false;
+	dismantler.first = NULL; /* its mappings are not here */
+	pthread_mutex_init(&listener.lock, NULL);
+	pthread_cond_init(&listener.change, NULL);
+	listener.running = false;
 }

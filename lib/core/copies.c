@@ -12,6 +12,11 @@
 #define FIRST_BYTES ((size_t)1 << 20) /* of pages in chunk 0 */
 #define FIRST_SHIFT_LEAST 5u          /* a word of the bitmap */
 #define ALIGNMENT ((size_t)64 << 10)  /* of the bytes: no system has larger pages */
+#define AHEAD_SLOTS 16u               /* whose memory is asked for at once: a fault for each costs twice that */
+#define AHEAD_BYTES_MOST ((size_t)64 << 10)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* asm-generic/mman-common.h, kernel 5.14 */
+#endif
 
 struct copy_chunk {
 	size_t mapped;
@@ -119,6 +124,13 @@ static uint32_t take_bit(struct copy_chunk *chunk)
 	}
 }
 
+/* Slots are mostly taken in order.  Only a hint. */
+static void ask_ahead(const struct copies *copies, const struct copy_chunk *chunk, uint32_t slot)
+{
+	if (slot % AHEAD_SLOTS == 0 && AHEAD_SLOTS * copies->page_bytes <= AHEAD_BYTES_MOST)
+		(void)sys_madvise(chunk->bytes + slot * copies->page_bytes, AHEAD_SLOTS * copies->page_bytes, MADV_POPULATE_WRITE);
+}
+
 static uint32_t first_id(const struct copies *copies, unsigned int k)
 {
 	return (((1u << k) - 1) << copies->first_shift) + 1;
@@ -136,8 +148,12 @@ uint32_t copies_take(struct copies *copies, int *err)
 				return 0;
 			chunk = chunk_at(copies, k);
 		}
-		if (reserve(chunk))
-			return first_id(copies, k) + take_bit(chunk);
+		if (reserve(chunk)) {
+			uint32_t slot = take_bit(chunk);
+
+			ask_ahead(copies, chunk, slot);
+			return first_id(copies, k) + slot;
+		}
 	}
 	return 0;
 }

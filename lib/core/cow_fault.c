@@ -72,7 +72,7 @@ static void chain_push(struct mark *mark, struct copy *copy, uint32_t id)
 	while (!atomic_compare_exchange_weak_explicit(&mark->copies, &head, id, memory_order_release, memory_order_relaxed));
 }
 
-bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
+bool cow_preserve(struct vpager_region *region, size_t page)
 {
 	struct cow *cow = cow_of(region);
 	struct cow_snapshot *target;
@@ -85,7 +85,7 @@ bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before)
 		if (id == 0)
 			continue; /* for the next older one */
 		copy = copies_record(&cow->copies, id);
-		program_bytes_copy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page, before), region->page_bytes);
+		program_bytes_copy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page), region->page_bytes);
 		copy->page = page;
 		copy->after = safe_of(cow, page);
 		atomic_store_explicit(&copy->upto, target->generation, memory_order_relaxed); /* published by the pushes */

@@ -44,9 +44,8 @@ struct engine {
 	void (*release)(struct incoming *in);
 	/* A fill that failed: memory that frame took behind the pages is given back. */
 	void (*abandon)(struct vpager_region *region, size_t page, size_t n);
-	/* Where the bytes of a page that is present can be read, whatever is visible of it; before: its word when it was
-	 * settled last. */
-	const unsigned char *(*bytes)(const struct vpager_region *region, size_t page, uint32_t before);
+	/* Where the bytes of a page that is present can be read, whatever is visible of it; good until something of it changes. */
+	const unsigned char *(*bytes)(const struct vpager_region *region, size_t page);
 	/* What is visible of present pages changes; PROT_NONE hides them and keeps the bytes.  -ENOMEM: no mapping, or no memory,
 	 * to be had; they are as before. */
 	int (*protect)(struct vpager_region *region, size_t page, size_t n, int from, int to);

@@ -88,9 +88,8 @@ static void release(struct incoming *in)
 		staging_give(in->slot, in->slot_bytes);
 }
 
-static const unsigned char *bytes(const struct vpager_region *region, size_t page, uint32_t before)
+static const unsigned char *bytes(const struct vpager_region *region, size_t page)
 {
-	(void)before;
 	return alias_of(region, page);
 }
 

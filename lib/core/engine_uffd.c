@@ -3,7 +3,8 @@
  * The engine over userfaultfd: private anonymous memory whose missing and write-protected pages are ours.  Runs in the handler.
  *
  *      base   private anonymous, readable and writable        <- the program's addresses; what is not there is SIGBUS
- *      alias  MAP_SHARED of a memory file                      <- the bytes of hidden pages; else a hole
+ *      alias  MAP_SHARED of a memory file                      <- the bytes of hidden pages (PAGE_FILED); else a hole
+ *      away   what was base's until a snapshot was taken       <- the bytes of pages that nobody has touched since; else a hole
  *
  * A page appears by one ioctl that copies its bytes in, so no thread sees it half filled, and no mapping is split.  The one
  * exception is vpager_region_protect with PROT_EXEC: the right to execute is the mapping's. */
@@ -29,6 +30,78 @@ static int64_t frames_at(const struct vpager_region *region, size_t page)
 	return region->frames_offset + (int64_t)(page << region->page_shift);
 }
 
+/* ---- where a page's bytes are ---- */
+
+enum place {
+	AT_BASE,
+	IN_FILE,
+	AWAY
+};
+
+/* Inside the gate, or by a page's claimant while the page is there, it stays. */
+static unsigned char *away_of(const struct vpager_region *region)
+{
+	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+
+	return cow ? atomic_load_explicit(&cow->away, memory_order_relaxed) : NULL;
+}
+
+/* Of a present page; by its claimant, or where nobody can claim it. */
+static enum place place_of(const struct vpager_region *region, size_t page)
+{
+	const struct cow *cow;
+
+	if (page_load(&region->table.word[page]) & PAGE_FILED)
+		return IN_FILE;
+	if (!away_of(region))
+		return AT_BASE;
+	cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
+	return atomic_load_explicit(&cow->marks[page].home, memory_order_relaxed) ==
+	                       atomic_load_explicit(&cow->swings, memory_order_relaxed)
+	           ? AT_BASE
+	           : AWAY;
+}
+
+/* How many of the pages have their bytes where those of the first are. */
+static size_t same_place(const struct vpager_region *region, size_t page, size_t most)
+{
+	enum place first = place_of(region, page);
+	size_t n = 1;
+
+	while (n < most && place_of(region, page + n) == first)
+		n++;
+	return n;
+}
+
+/* They are where the program looks from now on. */
+static void settle_home(struct vpager_region *region, size_t page, size_t n)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&region->at_base, n, memory_order_relaxed); /* as away_pages: read inside the closed gate */
+	if (!away_of(region))
+		return;
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(&cow->marks[page + i].home, atomic_load_explicit(&cow->swings, memory_order_relaxed),
+		                      memory_order_relaxed);
+}
+
+static void leave_base(struct vpager_region *region, size_t n)
+{
+	atomic_fetch_sub_explicit(&region->at_base, n, memory_order_relaxed);
+}
+
+static void leave_away(struct vpager_region *region, size_t n)
+{
+	atomic_fetch_sub_explicit(&atomic_load_explicit(&region->cow, memory_order_relaxed)->away_pages, n, memory_order_relaxed);
+}
+
+static void set_filed(struct vpager_region *region, size_t page, size_t n, bool filed)
+{
+	for (size_t i = 0; i < n; i++)
+		page_flags(&region->table.word[page + i], filed ? PAGE_FILED : 0, filed ? 0 : PAGE_FILED);
+}
+
 /* ---- the memory file ---- */
 
 static void punch(struct vpager_region *region, size_t page, size_t n)
@@ -38,6 +111,12 @@ static void punch(struct vpager_region *region, size_t page, size_t n)
 	/* what stays is memory, no more: it is written over before it is used again */
 	while (sys_fallocate(region->frames_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len) == -EINTR)
 		;
+}
+
+static void unfile(struct vpager_region *region, size_t page, size_t n)
+{
+	punch(region, page, n);
+	set_filed(region, page, n, false);
 }
 
 /* By write, which says that there is no room; a store through the alias would be SIGBUS. */
@@ -173,30 +252,45 @@ static int publish(struct vpager_region *region, size_t page, size_t n, int prot
 	if (err)
 		return err;
 	/* UFFDIO_ZEROPAGE has no write-protected form, and an arm could be lost */
-	return from ? copy_in(region, page, from + ((page - in->page) << region->page_shift), len, protected)
-	            : copy_zeros(region, page, len, protected);
+	err = from ? copy_in(region, page, from + ((page - in->page) << region->page_shift), len, protected)
+	           : copy_zeros(region, page, len, protected);
+	if (!err)
+		settle_home(region, page, n);
+	return err;
 }
 
 static int keep(struct vpager_region *region, size_t page, size_t n, const struct incoming *in)
 {
 	const unsigned char *from = in->bytes;
+	int err;
 
-	/* zeros are as quickly made again */
-	return from ? save(region, page, n, from + ((page - in->page) << region->page_shift)) : -EAGAIN;
+	if (!from)
+		return -EAGAIN; /* zeros are as quickly made again */
+	err = save(region, page, n, from + ((page - in->page) << region->page_shift));
+	if (!err)
+		set_filed(region, page, n, true);
+	return err;
 }
 
 /* ---- while they are here ---- */
 
-static const unsigned char *bytes(const struct vpager_region *region, size_t page, uint32_t before)
+static const unsigned char *bytes(const struct vpager_region *region, size_t page)
 {
-	return page_visible(before) ? (const unsigned char *)region_page_address(region, page) : alias_of(region, page);
+	switch (place_of(region, page)) {
+	case IN_FILE:
+		return alias_of(region, page);
+	case AWAY:
+		return away_of(region) + (page << region->page_shift);
+	default:
+		return (const unsigned char *)region_page_address(region, page);
+	}
 }
 
-static int hide(struct vpager_region *region, size_t page, size_t n, int from)
+static int hide(struct vpager_region *region, size_t page, size_t n, bool open)
 {
 	uintptr_t at = region_page_address(region, page);
 	size_t len = n << region->page_shift;
-	int err = from & PROT_WRITE ? uffd_protect(region->uffd, at, len, true) : 0;
+	int err = open ? uffd_protect(region->uffd, at, len, true) : 0;
 
 	if (err)
 		return err;
@@ -204,50 +298,140 @@ static int hide(struct vpager_region *region, size_t page, size_t n, int from)
 	if (err)
 		goto out;
 	err = uffd_forget(at, len);
-	if (!err)
+	if (!err) {
+		set_filed(region, page, n, true);
+		leave_base(region, n);
 		return 0;
+	}
 	punch(region, page, n);
 out:
-	if (from & PROT_WRITE)
+	if (open)
 		(void)uffd_protect(region->uffd, at, len, false); /* failing that, the next write's fault does it */
 	return err;
 }
 
-static int unhide(struct vpager_region *region, size_t page, size_t n, int to)
+/* Elsewhere than at base they are hidden. */
+static int hide_all(struct vpager_region *region, size_t page, size_t n, bool open)
+{
+	int err = 0;
+
+	for (size_t run; n > 0 && !err; page += run, n -= run) {
+		run = same_place(region, page, n);
+		if (place_of(region, page) == AT_BASE)
+			err = hide(region, page, run, open);
+	}
+	return err;
+}
+
+/* They come back by their page table entries, which opens them.  How many did: a page of ours that is several of the kernel's could
+ * come back in part.  Where the kernel cannot do it, or not with such a page, none. */
+static size_t move_back(struct vpager_region *region, size_t page, size_t n)
+{
+	size_t done;
+
+	if (region->page_bytes > SMALLEST_PAGE)
+		return 0;
+	(void)uffd_move(region->uffd, region_page_address(region, page), (uintptr_t)bytes(region, page), n << region->page_shift,
+	                &done); /* the others are copied */
+	return done >> region->page_shift;
+}
+
+/* On error those that were copied are away as before; of those that were moved, which are open, `hide` makes what it likes. */
+static int bring_back(struct vpager_region *region, size_t page, size_t n, int to)
+{
+	size_t moved = to & PROT_WRITE ? move_back(region, page, n) : 0, left = n - moved;
+	const unsigned char *from;
+	int err;
+
+	if (moved) {
+		settle_home(region, page, moved);
+		leave_away(region, moved);
+	}
+	if (left == 0)
+		return 0;
+	page += moved;
+	from = bytes(region, page);
+	err = copy_in(region, page, from, left << region->page_shift, !(to & PROT_WRITE));
+	if (err)
+		return err;
+	settle_home(region, page, left);
+	leave_away(region, left);
+	(void)uffd_forget((uintptr_t)from, left << region->page_shift); /* what stays is memory, and goes with the mapping */
+	return 0;
+}
+
+static int show(struct vpager_region *region, size_t page, size_t n, enum place from, int to)
+{
+	size_t len = n << region->page_shift;
+	int err;
+
+	switch (from) {
+	case AT_BASE:
+		return uffd_protect(region->uffd, region_page_address(region, page), len, !(to & PROT_WRITE));
+	case AWAY:
+		return bring_back(region, page, n, to);
+	case IN_FILE:
+		break;
+	}
+	err = copy_in(region, page, alias_of(region, page), len, !(to & PROT_WRITE));
+	if (err)
+		return err;
+	settle_home(region, page, n);
+	unfile(region, page, n);
+	return 0;
+}
+
+/* What is visible is at base; but after an error something may be called visible that is not. */
+static int show_all(struct vpager_region *region, size_t page, size_t n, int from, int to)
 {
 	int err = set_mapping(region, page, n, to);
 
-	if (!err)
-		err = copy_in(region, page, alias_of(region, page), n << region->page_shift, !(to & PROT_WRITE));
-	if (!err)
-		punch(region, page, n);
+	if (!err && from != PROT_NONE && !away_of(region))
+		return show(region, page, n, AT_BASE, to);
+	for (size_t run; n > 0 && !err; page += run, n -= run) {
+		run = same_place(region, page, n);
+		err = show(region, page, run, place_of(region, page), to);
+	}
 	return err;
 }
 
 static int protect(struct vpager_region *region, size_t page, size_t n, int from, int to)
 {
-	int err;
-
 	if ((from & ~to) || to == PROT_NONE) /* before it is done: who finds the page closed finds it counted */
 		atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release);
-	if (from == to && to == PROT_NONE)
+	if (to != PROT_NONE)
+		return show_all(region, page, n, from, to);
+	return from == PROT_NONE ? 0 : hide_all(region, page, n, from & PROT_WRITE);
+}
+
+static int drop_run(struct vpager_region *region, size_t page, size_t n)
+{
+	enum place place = place_of(region, page);
+	int err;
+
+	if (place == IN_FILE) {
+		unfile(region, page, n);
 		return 0;
-	if (to == PROT_NONE)
-		return hide(region, page, n, from);
-	if (from == PROT_NONE)
-		return unhide(region, page, n, to);
-	err = set_mapping(region, page, n, to);
-	return err ? err : uffd_protect(region->uffd, region_page_address(region, page), n << region->page_shift, !(to & PROT_WRITE));
+	}
+	err = uffd_forget((uintptr_t)bytes(region, page), n << region->page_shift);
+	if (!err && place == AT_BASE)
+		leave_base(region, n);
+	else if (!err)
+		leave_away(region, n);
+	return err;
 }
 
 static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
 {
-	if (prot == PROT_NONE) {
-		punch(region, page, n);
-		return 0;
+	int err = 0;
+
+	if (prot != PROT_NONE)
+		atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release); /* as above */
+	for (size_t run; n > 0 && !err; page += run, n -= run) {
+		run = same_place(region, page, n);
+		err = drop_run(region, page, run);
 	}
-	atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release); /* as above */
-	return uffd_forget(region_page_address(region, page), n << region->page_shift);
+	return err;
 }
 
 #define OPERATIONS                                                                                                           \

@@ -48,6 +48,7 @@ enum page_state {
 #define PAGE_EXECUTABLE (1u << 11)
 #define PAGE_FAILED (1u << 12)    /* ABSENT: the last fill failed, its errno is in the pin bits */
 #define PAGE_OPEN (1u << 13)      /* WRITING: it was pinned when that began, and can still be written to */
+#define PAGE_FILED (1u << 14)     /* its bytes are in the memory file: the engine's own note, where they can be elsewhere */
 #define PAGE_AHEAD (1u << 15)     /* read ahead, and nothing has shown yet that it was of use; decides nothing, is counted */
 #define PAGE_PIN_SHIFT 16         /* pins (present), or errno (PAGE_FAILED) */
 #define PAGE_PINS_MAX 0xffffu
@@ -103,7 +104,7 @@ bool page_await(page_word *word, struct wait_ticket *ticket);
 /* One more pin on a page that is not claimed and still *seen. */
 bool page_pin(page_word *word, uint32_t *seen);
 int page_unpin(page_word *word); /* pins left; -1: there was none */
-void page_flags(page_word *word, uint32_t set, uint32_t clear); /* of flags that need no claim: ACCESSED, AHEAD */
+void page_flags(page_word *word, uint32_t set, uint32_t clear); /* by the claimant; or of flags that need no claim: ACCESSED, AHEAD */
 
 size_t page_table_bytes(size_t pages);
 void page_table_init(struct page_table *table, void *memory, size_t pages); /* memory: zeros, page_table_bytes long */

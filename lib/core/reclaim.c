@@ -76,11 +76,11 @@ static struct vpager_store *sink_of(const struct vpager_region *region, size_t p
 }
 
 /* The bytes of the n-th page of a run lie behind those of the pages before it. */
-static bool follows(const struct vpager_region *region, size_t page, size_t n, const uint32_t *before)
+static bool follows(const struct vpager_region *region, size_t page, size_t n)
 {
 	const struct engine *engine = region->engine;
 
-	return engine->bytes(region, page + n, before[n]) == engine->bytes(region, page, before[0]) + (n << region->page_shift);
+	return engine->bytes(region, page + n) == engine->bytes(region, page) + (n << region->page_shift);
 }
 
 /* Claims a run of dirty pages as WRITING, inside the gate. */
@@ -94,9 +94,14 @@ static size_t claim_dirty(struct vpager_region *region, size_t page, size_t most
 
 		if (page_claimed(seen) || !(seen & PAGE_DIRTY) || region_page_private(region, page + n) != private)
 			break;
-		before[n] = region_now(region, page + n, seen);
-		if (!follows(region, page, n, before) || !page_claim(&region->table, page + n, &seen, PAGE_WRITING))
+		if (!page_claim(&region->table, page + n, &seen, PAGE_WRITING))
 			break;
+		/* Not before it is claimed: its word may have been another meanwhile, and the same again. */
+		before[n] = region_now(region, page + n, seen);
+		if (!follows(region, page, n)) {
+			page_settle(&region->table, page + n, page_state(before[n]), 0, 0);
+			break;
+		}
 	}
 	return n;
 }
@@ -164,6 +169,8 @@ static int begin_write(struct vpager_region *region, size_t page, size_t most, u
 		return -EAGAIN;
 	claimed = claim_dirty(region, page, most < RUN_PAGES ? most : RUN_PAGES, before);
 	*n = close_run(region, page, claimed, before);
+	if (*n) /* who moves pages away inside the closed gate sees it */
+		atomic_fetch_add_explicit(&region->writing, 1, memory_order_relaxed);
 	gate_leave(&region->gate);
 	if (*n < claimed)
 		region_settled(region);
@@ -187,11 +194,12 @@ static int write_run(struct vpager_region *region, size_t page, size_t most, siz
 	sink = sink_of(region, page, &offset);
 	if (len > end - at)
 		len = end - at;
-	err = sink ? store_write(sink, offset, region->engine->bytes(region, page, before[0]), len, word, word + (n - 1)) : -ENOMEM;
+	err = sink ? store_write(sink, offset, region->engine->bytes(region, page), len, word, word + (n - 1)) : -ENOMEM;
 	if (!err)
 		count(&region->counters.writebacks, n);
 	for (size_t i = 0; i < n; i++)
 		settle_written(region, page + i, before[i], err == 0);
+	atomic_fetch_sub_explicit(&region->writing, 1, memory_order_release); /* the bytes were read */
 	region_settled(region);
 	return err;
 }

@@ -80,6 +80,8 @@ struct vpager_region {
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
 	_Atomic(size_t) pinned_pages;
 	_Atomic(size_t) vmas;        /* its part of vma_used */
+	_Atomic(size_t) at_base;     /* engine_uffd.c: pages whose bytes are where the program looks; changes inside the gate */
+	_Atomic(size_t) writing;     /* write-backs under way, which read bytes outside of it */
 	_Atomic(uint32_t) executable; /* some page was once, in an engine that must know */
 	_Atomic(uint32_t) barred; /* some pages may be: barrier.h */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */

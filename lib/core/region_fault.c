@@ -132,12 +132,12 @@ static void leave_run(struct vpager_region *region, size_t page, size_t n, uint3
 		page_settle(&region->table, page + i, from, 0, 0);
 }
 
-static void preserve_run(struct vpager_region *region, size_t page, size_t n, uint32_t before)
+static void preserve_run(struct vpager_region *region, size_t page, size_t n)
 {
 	bool kept = false;
 
 	for (size_t i = 0; i < n; i++)
-		kept |= cow_preserve(region, page + i, before);
+		kept |= cow_preserve(region, page + i);
 	if (kept)
 		count(&region->counters.cow_copies, 1);
 }
@@ -171,7 +171,7 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		to = PAGE_READABLE; /* a copy only for a write */
 	n = claim_run(region, page, seen, before, to);
 	if (to == PAGE_WRITABLE)
-		preserve_run(region, page, n, before);
+		preserve_run(region, page, n);
 	err = region->engine->protect(region, page, n, page_prot(before, page_state(before)), page_prot(before, to));
 	if (err)
 		leave_run(region, page, n, before, to);

@@ -18,6 +18,7 @@ struct mark {
 	_Atomic(uint32_t) shown;  /* the generation in which what is visible of the page changed last; by its claimant */
 	_Atomic(uint32_t) safe;   /* the last generation for which its bytes are kept; by its claimant, inside the gate */
 	_Atomic(uint32_t) copies; /* its copies, newest first: a number of copies.h, 0: none */
+	_Atomic(uint32_t) home;   /* engine_uffd.c: the swing since which its bytes are where the program looks; by its claimant */
 };
 
 /* The part of a snapshot that faults look at. */
@@ -38,6 +39,11 @@ struct cow {
 	size_t *opened;               /* pages that were opened for writing in this generation */
 	size_t opened_most;
 	_Atomic(size_t) opened_n;     /* may be more than opened_most: nobody knows them all */
+	/* engine_uffd.c: where the region's pages went by the last swing, if some are not back; NULL: nowhere.  Changes inside the
+	 * closed gate only. */
+	unsigned char *_Atomic away;
+	_Atomic(size_t) away_pages;   /* how many are there */
+	_Atomic(uint32_t) swings;     /* counts them; changes as away does */
 	struct copies copies;
 	void *memory; /* of marks and opened */
 	size_t memory_bytes;
@@ -61,8 +67,8 @@ static inline uint32_t cow_now(const struct cow *cow, size_t page, uint32_t word
 /* Whether its bytes have to be kept before it is opened. */
 bool cow_pending(const struct vpager_region *region, size_t page);
 /* Keeps them, if they have to be; whether it did.  A snapshot for which that cannot be done is lost; the page may be opened in any
- * case.  before: its word when it was settled last, as region_now had it. */
-bool cow_preserve(struct vpager_region *region, size_t page, uint32_t before);
+ * case. */
+bool cow_preserve(struct vpager_region *region, size_t page);
 /* It is about to be settled as `to`; before: its word before the claim, as region_now had it. */
 void cow_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
 

@@ -21,6 +21,14 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
+/* linux/userfaultfd.h since kernel 6.8 */
+struct move {
+	uint64_t to, from, len, mode;
+	int64_t moved;
+};
+#define MOVE _IOWR(UFFDIO, 0x05, struct move)
+#define MOVE_DONTWAKE 1
+
 /* linux/userfaultfd.h since kernel 6.1 */
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
@@ -29,20 +37,22 @@
 #define KINDS 2
 static const struct {
 	int flags;
-	uint64_t features;
+	uint64_t features, welcome; /* welcome: it works without */
 } kinds[KINDS] = {
-    [UFFD_SIGNAL] = {O_CLOEXEC | UFFD_USER_MODE_ONLY, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS},
-    [UFFD_READ] = {O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID},
+    [UFFD_SIGNAL] = {O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_SIGBUS,
+                     UFFD_FEATURE_EVENT_REMAP},
+    [UFFD_READ] = {O_CLOEXEC | O_NONBLOCK, UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID, 0},
 };
+static bool tells_moves; /* the shared one of UFFD_SIGNAL does */
+static _Atomic(bool) replaced; /* it is not the one that the older regions are registered with: nobody can read what that one tells */
 #define IOCTLS (1ull << _UFFDIO_COPY | 1ull << _UFFDIO_WRITEPROTECT)
-#define TRIES 64 /* of a call that says EAGAIN and did nothing, which it has no reason for */
 
 /* The shared descriptors, then those of a trial.  Changes while threads use it only if it is found closed: relaxed, for whoever
  * uses an older number is told so by the kernel, and comes back. */
 #define TRIAL(kind) ((enum uffd_kind)(KINDS + (kind)))
 static _Atomic(int) descriptor[2 * KINDS] = {-1, -1, -1, -1};
 
-static int get(enum uffd_kind kind)
+int uffd_descriptor(enum uffd_kind kind)
 {
 	return atomic_load_explicit(&descriptor[kind], memory_order_relaxed);
 }
@@ -59,7 +69,7 @@ static int reopen(int closed);
 /* -EBADF: somebody has closed the descriptor, and it is another file's by now, or nobody's. */
 static int command(enum uffd_kind kind, unsigned long request, void *arg)
 {
-	int fd = get(kind), err = sys_ioctl(fd, request, arg);
+	int fd = uffd_descriptor(kind), err = sys_ioctl(fd, request, arg);
 
 	if (err == -ENOTTY)
 		err = -EBADF;
@@ -80,10 +90,24 @@ int uffd_register(enum uffd_kind kind, uintptr_t at, size_t len)
 	return err ? err : (it.ioctls & IOCTLS) == IOCTLS ? 0 : -EINVAL;
 }
 
+/* EAGAIN: the process's mappings are changing, to the kernel, while a region's pages are moved away and until the event of it was
+ * read, which is done by a thread that this one may be keeping from a CPU.  Nothing else makes it last. */
+#define YIELDS 64
+#define NAPS 10000
+
+static bool patient(int *tries)
+{
+	if (++*tries <= YIELDS)
+		(void)sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	else
+		sys_nap();
+	return *tries < YIELDS + NAPS;
+}
+
 int uffd_copy(enum uffd_kind kind, uintptr_t to, const void *from, size_t len, size_t step, bool protected, size_t *done)
 {
 	size_t most = len;
-	int idle = 0;
+	int tries = 0;
 
 	*done = 0;
 	if (!*mine)
@@ -99,10 +123,31 @@ int uffd_copy(enum uffd_kind kind, uintptr_t to, const void *from, size_t len, s
 
 		if (copy.copy > 0) { /* all, or with EAGAIN a part */
 			*done += (size_t)copy.copy;
-			idle = 0;
+			tries = 0;
 		} else if (err == -ENOENT && most > step) {
 			most = step; /* from one mapping into the next */
-		} else if (err != -EAGAIN || ++idle == TRIES) {
+		} else if (err != -EAGAIN || !patient(&tries)) {
+			return err ? err : -EIO;
+		}
+	}
+	return 0;
+}
+
+int uffd_move(enum uffd_kind kind, uintptr_t to, uintptr_t from, size_t len, size_t *done)
+{
+	int tries = 0;
+
+	*done = 0;
+	if (!*mine)
+		return -ESTALE;
+	while (*done < len) {
+		struct move move = {.to = to + *done, .from = from + *done, .len = len - *done, .mode = MOVE_DONTWAKE};
+		int err = command(kind, MOVE, &move);
+
+		if (move.moved > 0) { /* all, or with EAGAIN a part */
+			*done += (size_t)move.moved;
+			tries = 0;
+		} else if (err != -EAGAIN || !patient(&tries)) {
 			return err ? err : -EIO;
 		}
 	}
@@ -121,7 +166,7 @@ int uffd_protect(enum uffd_kind kind, uintptr_t at, size_t len, bool protected)
 		return -ESTALE;
 	do
 		err = command(kind, UFFDIO_WRITEPROTECT, &it);
-	while (err == -EAGAIN && ++tries < TRIES);
+	while (err == -EAGAIN && patient(&tries));
 	return err;
 }
 
@@ -165,9 +210,8 @@ static int make_bare(enum uffd_kind kind)
 	return fd < 0 ? err : fd;
 }
 
-static int make(enum uffd_kind kind)
+static int make_with(enum uffd_kind kind, uint64_t features)
 {
-	uint64_t features = kinds[kind].features;
 	struct uffdio_api api = {.api = UFFD_API, .features = features};
 	int fd = make_bare(kind), err;
 
@@ -180,6 +224,14 @@ static int make(enum uffd_kind kind)
 		return fd;
 	sys_close(fd);
 	return err;
+}
+
+static int make(enum uffd_kind kind, bool *all)
+{
+	int fd = make_with(kind, kinds[kind].features | kinds[kind].welcome);
+
+	*all = fd >= 0;
+	return fd == -EINVAL && kinds[kind].welcome ? make_with(kind, kinds[kind].features) : fd;
 }
 
 static int make_mine(void)
@@ -235,8 +287,10 @@ static void keep(int fd)
  * out together each may make one, and only the last is closed in the end. */
 static int reopen(int closed)
 {
-	int fd = make(UFFD_SIGNAL), now = closed;
+	bool all;
+	int fd = make(UFFD_SIGNAL, &all), now = closed;
 
+	atomic_store_explicit(&replaced, true, memory_order_relaxed);
 	if (fd < 0 || atomic_compare_exchange_strong_explicit(&descriptor[UFFD_SIGNAL], &now, fd, memory_order_relaxed,
 	                                                      memory_order_relaxed))
 		return fd;
@@ -246,11 +300,14 @@ static int reopen(int closed)
 
 int uffd_open(enum uffd_kind kind)
 {
-	int fd = get(kind), err;
+	int fd = uffd_descriptor(kind), err;
+	bool all;
 
 	if (fd >= 0 && is_userfaultfd(fd))
 		return fd;
-	fd = make(kind);
+	if (fd >= 0)
+		atomic_store_explicit(&replaced, true, memory_order_relaxed);
+	fd = make(kind, &all);
 	if (fd < 0)
 		return fd;
 	err = make_mine();
@@ -258,16 +315,25 @@ int uffd_open(enum uffd_kind kind)
 		sys_close(fd);
 		return err;
 	}
-	if (kind == UFFD_SIGNAL && !kept)
-		keep(fd);
+	if (kind == UFFD_SIGNAL) {
+		tells_moves = all;
+		if (!kept)
+			keep(fd);
+	}
 	atomic_store_explicit(&descriptor[kind], fd, memory_order_relaxed);
 	return fd;
+}
+
+bool uffd_may_move(bool *waits)
+{
+	*waits = tells_moves;
+	return !tells_moves || (!atomic_load_explicit(&replaced, memory_order_relaxed) && is_userfaultfd(uffd_descriptor(UFFD_SIGNAL)));
 }
 
 void uffd_close(void)
 {
 	for (enum uffd_kind kind = 0; kind < KINDS; kind++) {
-		int fd = get(kind);
+		int fd = uffd_descriptor(kind);
 
 		if (fd >= 0 && is_userfaultfd(fd))
 			sys_close(fd);
@@ -276,6 +342,7 @@ void uffd_close(void)
 	if (kept && *mine) /* in a child there is none */
 		sys_munmap(kept, KEPT_BYTES);
 	kept = NULL;
+	atomic_store_explicit(&replaced, false, memory_order_relaxed);
 }
 
 /* ---- the trial ---- */
@@ -335,7 +402,8 @@ static int try_fresh(enum uffd_kind kind)
 
 static int try_all(enum uffd_kind kind)
 {
-	int fd = make(kind), err;
+	bool all;
+	int fd = make(kind, &all), err;
 
 	if (fd < 0)
 		return fd;
