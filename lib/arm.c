@@ -156,7 +156,7 @@ int arm_region(struct vpager_region *region, struct arming *arming)
 		if (arming->hidden)
 			return 0;
 	}
-	err = arm_runs(region, arming->how == VPAGER_ARM_OPENED && knows_opened(cow), arming);
+	err = arm_runs(region, arming->how != VPAGER_ARM_PASS && knows_opened(cow), arming);
 	if (err == -ENOMEM && region->engine->splits && !pinned(region)) {
 		err = arm_all(region);
 		arming->hidden = err == 0;
