@@ -7,7 +7,8 @@
  *         ^    `------------------------------------'                            |
  *         `--- somebody leaves, and nobody would poll: a parked one, or a new one'
  *
- * A reader that leaves nobody behind must neither sleep nor run store code: see answer.  Every message ends in a wake of its page,
+ * A reader that leaves nobody behind must neither sleep nor run store code: see answer.  Whoever goes idle, polling or parked, looks
+ * after the barriers first, and sleeps no longer than until one is to be lifted.  Every message ends in a wake of its page,
  * whatever came of it: whoever waits there tries again, and faults again if it has to. */
 #include "reader.h"
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include "barrier.h"
 #include "core/entry.h"
@@ -31,12 +33,12 @@
 
 static struct {
 	pthread_mutex_t lock;  /* never held while anything is answered */
-	pthread_cond_t invite; /* to those who are parked */
+	pthread_cond_t invite; /* to those who are parked; by the clock that is not set */
 	uint32_t live, polling, parked, invited; /* polling: with those who are invited, or only just made */
 	bool running, stopping;
 	int uffd, bell; /* bell: can be read from when all are to stop */
 	pthread_t thread[READERS_MOST];
-} readers = {.lock = PTHREAD_MUTEX_INITIALIZER, .invite = PTHREAD_COND_INITIALIZER};
+} readers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- one fault ---- */
 
@@ -220,6 +222,22 @@ static bool leave(void)
 	return spare;
 }
 
+/* Under the lock; timeout: as barriers_lift says it. */
+static void await_invitation(int timeout)
+{
+	struct timespec until;
+
+	if (timeout < 0) {
+		pthread_cond_wait(&readers.invite, &readers.lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += timeout * 1000000l; /* less than a second */
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(&readers.invite, &readers.lock, &until); /* whatever it says: it looks again */
+}
+
 static void come_back(void)
 {
 	pthread_mutex_lock(&readers.lock);
@@ -228,11 +246,21 @@ static void come_back(void)
 	} else {
 		readers.parked++;
 		while (readers.invited == 0 && !readers.stopping)
-			pthread_cond_wait(&readers.invite, &readers.lock);
+			await_invitation(barriers_lift());
 		readers.parked--;
 		readers.invited -= readers.invited > 0;
 	}
 	pthread_mutex_unlock(&readers.lock);
+}
+
+static void init_invite(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&readers.invite, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 /* One fault; false: stop. */
@@ -283,6 +311,7 @@ int readers_start(int uffd)
 	if (readers.bell < 0)
 		return -errno;
 	readers.running = true;
+	init_invite();
 	inside_keep(true);
 	pthread_mutex_lock(&readers.lock);
 	while (!err && readers.live < POLLING_MOST)
@@ -315,7 +344,6 @@ void readers_lost(void)
 		close(readers.bell);
 	memset(&readers, 0, sizeof readers);
 	pthread_mutex_init(&readers.lock, NULL);
-	pthread_cond_init(&readers.invite, NULL);
 	inside_keep(false);
 	barriers_lost();
 }

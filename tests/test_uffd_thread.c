@@ -179,6 +179,46 @@ START_TEST(a_barrier_is_lifted_by_itself)
 }
 END_TEST
 
+/* 0, or the error.  To a file of its own: such calls on one file take turns. */
+static void *written_from(void *page)
+{
+	int fd = file_with(0);
+	int err = pwrite(fd, page, 1, 0) == 1 ? 0 : errno;
+
+	close(fd);
+	return (void *)(intptr_t)err;
+}
+
+/* Several readers come back at once, and do not all poll: the one that has put the barrier up is to be found in either place. */
+START_TEST(a_barrier_is_lifted_whoever_put_it)
+{
+	for (int round = 0; round < 20; round++) {
+		double until = seconds() + 20;
+		pthread_t thread[6];
+		void *result;
+
+		make(_i, 0);
+		w.read_result = -EIO;
+		w.bad_to = page_size();
+		w.hold = true;
+		for (size_t i = 0; i < 6; i++)
+			OK(pthread_create(&thread[i], NULL, written_from, page_at(5 - i)));
+		while (_i ? w.inside == 0 : w.inside < 6)
+			nap(50);
+		w.hold = false;
+		for (size_t i = 0; i < 6; i++) {
+			OK(pthread_join(thread[i], &result));
+			ck_assert_int_eq((int)(intptr_t)result, i < 5 ? 0 : EFAULT);
+		}
+		w.read_result = 0;
+		while (written_from(base) && seconds() < until)
+			nap(1000);
+		ck_assert_ptr_null(written_from(base));
+		end();
+	}
+}
+END_TEST
+
 START_TEST(what_is_forbidden_is_efault)
 {
 	make(_i, 0);
@@ -325,6 +365,7 @@ static Suite *uffd_thread_suite(void)
 	tcase_set_timeout(refused, 60);
 	tcase_add_loop_test(refused, a_store_that_fails_is_efault_and_an_error, 0, 2);
 	tcase_add_loop_test(refused, a_barrier_is_lifted_by_itself, 0, 2);
+	tcase_add_loop_test(refused, a_barrier_is_lifted_whoever_put_it, 0, 2);
 	tcase_add_loop_test(refused, what_is_forbidden_is_efault, 0, 2);
 	tcase_add_test(refused, the_write_barrier_is_asked_in_the_thread_that_writes);
 	suite_add_tcase(suite, refused);
