@@ -346,8 +346,8 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		count(&region->counters.retries, 1);
 		return OUTCOME_RESOLVED; /* another thread just showed it */
 	}
-	/* Store code for which a reader has tried: to ask again at each level of a chain of stores would be to ask the last one as
-	 * often as 2 to the length of the chain. */
+	/* Store code for which a reader has tried: were it asked again at each level of a chain of stores, the last one would be asked as
+	 * often as the chain is long, at the least. */
 	attempt.waited = waited || inside_told(&region->table.word[page]);
 	outcome = region_attempt(region, page, &attempt);
 	*ticket = attempt.ticket;
