@@ -11,7 +11,7 @@
 #define MOST 1024u /* each is two mappings more, and stays while its page is claimed: no fewer than nested.c lets wait */
 #define UP_MS 10 /* as long as a thread that was woken needs to run, mostly */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* never held while anything is waited for */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all here; never held while anything is waited for */
 static struct {
 	uintptr_t address;
 	int64_t since; /* ms */
@@ -47,38 +47,55 @@ static int prot_of(uint32_t word)
 	return page_prot(word, page_state(word));
 }
 
-/* Changes what the mapping of a page allows that nobody is at. */
-static bool change(struct vpager_region *region, size_t page, uint32_t seen, int (*how)(struct vpager_region *region, size_t page,
-                   uint32_t word, bool write), bool write)
-{
-	uint32_t before = seen;
-	bool done = false;
-
-	if (!gate_enter(&region->gate))
-		return false;
-	if (page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
-		done = how(region, page, before, write) == 0;
-		if (page_state(before) == PAGE_ABSENT && (before & PAGE_FAILED))
-			page_settle_failed(&region->table, page, -(int)(before >> PAGE_PIN_SHIFT));
-		else
-			page_settle(&region->table, page, page_state(before), 0, 0);
-	}
-	gate_leave(&region->gate);
-	region_settled(region);
-	return done;
-}
-
-static int bar(struct vpager_region *region, size_t page, uint32_t word, bool write)
+static int forbid(struct vpager_region *region, size_t page, uint32_t word, bool write)
 {
 	int prot = write ? PROT_READ | (prot_of(word) & PROT_EXEC) : PROT_NONE;
 
 	return sys_mprotect((void *)region_page_address(region, page), region->page_bytes, prot);
 }
 
-static int unbar(struct vpager_region *region, size_t page, uint32_t word, bool write)
+/* Claims a page that nobody is at, and lets go of it as it was; with the error, if that is to be told. */
+static bool claim(struct vpager_region *region, size_t page, uint32_t seen)
 {
-	(void)write;
-	return engine_uffd_reopen(region, page, 1, prot_of(word));
+	if (!gate_enter(&region->gate))
+		return false;
+	if (page_claim(&region->table, page, &seen, PAGE_CHANGING))
+		return true;
+	gate_leave(&region->gate);
+	return false;
+}
+
+static void let_go(struct vpager_region *region, size_t page, uint32_t before, bool tell)
+{
+	if (tell && page_state(before) == PAGE_ABSENT && (before & PAGE_FAILED))
+		page_settle_failed(&region->table, page, -(int)(before >> PAGE_PIN_SHIFT));
+	else
+		page_settle(&region->table, page, page_state(before), 0, 0);
+	gate_leave(&region->gate);
+	region_settled(region);
+}
+
+static bool bar(struct vpager_region *region, size_t page, uint32_t seen, bool write)
+{
+	bool done = claim(region, page, seen);
+
+	if (done) {
+		done = forbid(region, page, seen, write) == 0;
+		let_go(region, page, seen, true);
+	}
+	return done;
+}
+
+/* The error goes with the barrier: who comes now and waits for our claim would take it for its own. */
+static bool unbar(struct vpager_region *region, size_t page, uint32_t seen)
+{
+	bool done = claim(region, page, seen);
+
+	if (done) {
+		done = engine_uffd_reopen(region, page, 1, prot_of(seen)) == 0;
+		let_go(region, page, seen, false);
+	}
+	return done;
 }
 
 /* True: nothing is left to be done there. */
@@ -92,7 +109,7 @@ static bool lift(uintptr_t address)
 		size_t page = (address - object->base) >> region->page_shift;
 		uint32_t seen = page_load(&region->table.word[page]);
 
-		done = !page_claimed(seen) && change(region, page, seen, unbar, false);
+		done = !page_claimed(seen) && unbar(region, page, seen);
 	}
 	if (object)
 		object_release(object);
@@ -116,21 +133,21 @@ static void forget(uintptr_t address)
 
 bool barrier_put(struct vpager_region *region, size_t page, uint32_t seen, bool write)
 {
-	uintptr_t address = region_page_address(region, page);
-	bool noted, done;
+	bool done;
 
-	pthread_mutex_lock(&lock);
-	noted = note(region, address);
+	pthread_mutex_lock(&lock); /* until it is up: nobody may have lifted it before */
+	done = note(region, region_page_address(region, page));
+	if (done && !page_claimed(seen)) {
+		done = bar(region, page, seen, write);
+	} else if (done) {
+		/* Somebody is at it whom the access must not wait for, and may have looked at `barred` before it was set: then the
+		 * page is shown, and barred.  Who touches it shows it again, and what is noted is lifted soon. */
+		done = forbid(region, page, seen, write) == 0;
+		seen = page_load(&region->table.word[page]);
+		if (page_visible(seen))
+			(void)unbar(region, page, seen);
+	}
 	pthread_mutex_unlock(&lock);
-	if (!noted)
-		return false;
-	if (!page_claimed(seen))
-		return change(region, page, seen, bar, write);
-	/* Somebody is at it whom the access must not wait for.  Had it been shown by now, it would be barred as shown. */
-	done = bar(region, page, seen, write) == 0;
-	seen = page_load(&region->table.word[page]);
-	if (page_visible(seen))
-		(void)change(region, page, seen, unbar, false); /* else in a moment */
 	return done;
 }
 

@@ -6,7 +6,8 @@
  *
  *      none --put, with the page claimed--> up --the page is shown (engine_uffd.c), or some time passed (lift)--> none
  *
- * To lift a barrier early is always right: whoever it was for faults again, and gets another. */
+ * To lift a barrier early is always right: whoever it was for faults again, and gets another.  To put one up where the page could
+ * come in is wrong: others' system calls on it say EFAULT. */
 #ifndef VPAGER_BARRIER_H
 #define VPAGER_BARRIER_H
 

@@ -3,12 +3,18 @@
  * Answers the faults of threads that are asleep in the kernel, or in a system call, until they are.  A reader takes one fault at
  * a time and does all of it, sleeping where it must, so at least one other has to be polling meanwhile:
  *
- *      polling (two at most)  --a message-->  answering  --two poll already-->  parked
- *         ^    `------------------------------------'                            |
+ *      polling (two at most)  --a report-->  answering  --two poll already-->  parked
+ *         ^    `------------------------------------'                           |
  *         `--- somebody leaves, and nobody would poll: a parked one, or a new one'
  *
- * A reader that leaves nobody behind must neither sleep nor run store code: see answer.  Every message ends in a wake of its page,
- * whatever came of it: whoever waits there tries again, and faults again if it has to. */
+ * A reader that leaves nobody behind must neither sleep nor run store code: see answer.  Whoever goes idle, polling or parked, looks
+ * after the barriers first, and sleeps no longer than until one is to be lifted.
+ *
+ *      report:  read --answered, or given up--> its page is woken: all reports of that page are over
+ *                 `--its thread reports another fault--> over
+ *
+ * A wake wakes all who wait for the page, whoever has read their reports: they try again, and fault again if they have to.  What is
+ * over is answered no further, since its thread may have gone on, and given the page back, or be in store code now. */
 #include "reader.h"
 #include <errno.h>
 #include <linux/userfaultfd.h>
@@ -17,10 +23,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include "barrier.h"
 #include "core/entry.h"
 #include "core/inside.h"
+#include "core/nested.h"
 #include "core/region.h"
 #include "core/sys.h"
 #include "core/uffd.h"
@@ -31,20 +39,109 @@
 
 static struct {
 	pthread_mutex_t lock;  /* never held while anything is answered */
-	pthread_cond_t invite; /* to those who are parked */
+	pthread_cond_t invite; /* to those who are parked; by the clock that is not set */
 	uint32_t live, polling, parked, invited; /* polling: with those who are invited, or only just made */
 	bool running, stopping;
 	int uffd, bell; /* bell: can be read from when all are to stop */
 	pthread_t thread[READERS_MOST];
-} readers = {.lock = PTHREAD_MUTEX_INITIALIZER, .invite = PTHREAD_COND_INITIALIZER};
+} readers = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- reports ---- */
+
+struct report {
+	struct report *next;
+	uintptr_t address;
+	uint32_t tid; /* 0: of no thread that is known here */
+	bool write, missing;
+	bool inside;    /* it runs store code, or may */
+	bool published; /* `wait` is, for its thread; under the lock */
+	struct nested_wait wait;
+	_Atomic(uint32_t) over; /* set under the lock, before the wake; read without */
+};
+
+/* All that were read and are not answered.  Read and wake under one lock: so a wake and the reports that it ends are the same. */
+static struct {
+	pthread_mutex_t lock; /* never held while anything is answered */
+	struct report *first;
+} reports = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_over(const struct report *it)
+{
+	return atomic_load_explicit(&it->over, memory_order_relaxed); /* a hint; attempt_over has the one look that must be right */
+}
+
+/* Under the lock.  The wait ends before its thread wakes: who finds it written down may count on its being asleep. */
+static void finish(struct report *it)
+{
+	atomic_store_explicit(&it->over, 1, memory_order_relaxed); /* the kernel's wake orders it for the thread */
+	if (it->published)
+		nested_end(&it->wait);
+	it->published = false;
+}
+
+static bool report_read(struct report *it)
+{
+	struct uffd_msg message;
+	bool got;
+
+	pthread_mutex_lock(&reports.lock);
+	got = read(readers.uffd, &message, sizeof message) == (ssize_t)sizeof message && message.event == UFFD_EVENT_PAGEFAULT;
+	if (got) {
+		memset(it, 0, sizeof *it);
+		it->address = (uintptr_t)message.arg.pagefault.address;
+		it->tid = message.arg.pagefault.feat.ptid;
+		it->missing = !(message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
+		it->write = message.arg.pagefault.flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP);
+		for (struct report *other = reports.first; other && it->tid; other = other->next)
+			if (other->tid == it->tid)
+				finish(other); /* a signal woke it */
+		it->next = reports.first;
+		reports.first = it;
+	}
+	pthread_mutex_unlock(&reports.lock);
+	return got;
+}
+
+static void report_drop(struct report *it)
+{
+	struct report **at = &reports.first;
+
+	pthread_mutex_lock(&reports.lock);
+	finish(it);
+	while (*at != it)
+		at = &(*at)->next;
+	*at = it->next;
+	pthread_mutex_unlock(&reports.lock);
+}
+
+static void wake(uintptr_t at, size_t len)
+{
+	pthread_mutex_lock(&reports.lock);
+	for (struct report *it = reports.first; it; it = it->next)
+		if (it->address - at < len)
+			finish(it);
+	uffd_wake(UFFD_READ, at, len);
+	pthread_mutex_unlock(&reports.lock);
+}
+
+/* A thread that runs store code holds what others may wait for.  While its fault is answered it waits, and that is written down as if
+ * it waited in its handler.  False: it closes a circle, or nobody knows what it holds; it is to find out by itself. */
+static bool publish_wait(struct report *it, const page_word *wanted)
+{
+	enum inside_what what = INSIDE_NOT;
+	struct claims held;
+
+	pthread_mutex_lock(&reports.lock);
+	if (!is_over(it)) /* else it runs */
+		what = inside_find(it->tid, &held);
+	it->inside = what != INSIDE_NOT;
+	if (what == INSIDE_HOLDING)
+		it->published = nested_begin_for(&it->wait, &held, wanted) == 0;
+	pthread_mutex_unlock(&reports.lock);
+	return what == INSIDE_NOT || it->published;
+}
 
 /* ---- one fault ---- */
-
-struct reported {
-	uintptr_t address;
-	uint32_t tid;
-	bool write, missing;
-};
 
 /* The page, whose word is `seen`, can be accessed so. */
 static bool is_here(const struct vpager_region *region, size_t page, uint32_t seen, bool write)
@@ -61,15 +158,24 @@ static bool must_be_asked(const struct vpager_region *region, uint32_t word, boo
 }
 
 /* The kernel has lost a page that is shown: somebody called madvise(2) behind our back.  Swapped out, it would not be reported.
- * Who gives it back claims it, counts that, and does it then (drop in engine_uffd.c): so it was not given back meanwhile. */
-static bool is_lost(const struct vpager_region *region, size_t page)
+ * Who gives it back claims it, counts that, and does it then (drop in engine_uffd.c): so it was not given back meanwhile.  Inside the
+ * gate, since a snapshot may empty a region inside the closed one. */
+static bool is_lost(struct vpager_region *region, size_t page)
 {
-	uint32_t hidings = atomic_load_explicit(&region->hidings, memory_order_acquire);
-	bool shown = page_visible(region_now(region, page, page_load(&region->table.word[page])));
-	unsigned char there = 0;
+	unsigned char there = 1;
+	uint32_t hidings;
+	bool shown;
 
-	return shown && mincore((void *)region_page_address(region, page), system_page_bytes(), &there) == 0 && !(there & 1) &&
-	       atomic_load_explicit(&region->hidings, memory_order_acquire) == hidings;
+	if (!gate_enter(&region->gate))
+		return false;
+	/* acquire: who finds it counted finds the page claimed, or shown again */
+	hidings = atomic_load_explicit(&region->hidings, memory_order_acquire);
+	shown = page_visible(region_now(region, page, page_load(&region->table.word[page])));
+	if (shown && mincore((void *)region_page_address(region, page), system_page_bytes(), &there))
+		there = 1; /* out of memory: it is looked at again when the fault comes back */
+	gate_leave(&region->gate);
+	/* relaxed: what was given back was counted before, and the kernel's lock on the page table is between that and the look */
+	return shown && !(there & 1) && atomic_load_explicit(&region->hidings, memory_order_relaxed) == hidings;
 }
 
 static void count_fault(struct vpager_region *region, bool was_visible, bool was_here)
@@ -83,7 +189,7 @@ static void count_fault(struct vpager_region *region, bool was_visible, bool was
 /* One step towards the page, as a handler takes it; what is missing then is another fault.  (Not one more: whoever waits may have
  * gone on, after a signal, and have armed the page, which a write that was made long ago must not open.)  *seen: the page's word as
  * it was looked at. */
-static enum outcome bring(struct vpager_region *region, size_t page, const struct reported *it, bool waited, uint32_t *seen,
+static enum outcome bring(struct vpager_region *region, size_t page, const struct report *it, bool waited, uint32_t *seen,
                           struct wait_ticket *ticket)
 {
 	struct vpager_fault access = {
@@ -95,7 +201,7 @@ static enum outcome bring(struct vpager_region *region, size_t page, const struc
 	    .origin = VPAGER_ORIGIN_REGION,
 	    .object = region,
 	};
-	struct attempt attempt = {.fault = &access, .waited = waited};
+	struct attempt attempt = {.fault = &access, .waited = waited, .over = &it->over};
 	page_word *word = &region->table.word[page];
 	bool was_here, was_visible;
 	enum outcome outcome;
@@ -113,40 +219,47 @@ static enum outcome bring(struct vpager_region *region, size_t page, const struc
 		outcome = region_attempt(region, page, &attempt);
 	*ticket = attempt.ticket;
 	*seen = page_load(word);
+	if (outcome == OUTCOME_FAILED && it->inside && (*seen & PAGE_FAILED) && access.error == -(int)(*seen >> PAGE_PIN_SHIFT))
+		inside_tell(it->tid, word);
 	if (outcome == OUTCOME_RESOLVED) /* else the handler that it is left to, or the next attempt */
 		count_fault(region, it->write && was_visible, was_here);
 	return outcome;
 }
 
 /* What does not end in a page ends in a barrier, or else is tried again: by and by there is a mapping to be had. */
-static void bar(struct vpager_region *region, size_t page, uint32_t seen, const struct reported *it)
+static void bar(struct vpager_region *region, size_t page, uint32_t seen, const struct report *it)
 {
-	if (!barrier_put(region, page, seen, it->write))
+	if (!is_over(it) && !barrier_put(region, page, seen, it->write))
 		sys_nap();
 }
 
-/* False: sleep on *ticket, holding nothing, and start again.  A thread that runs store code may hold what others wait for; to fill a
- * page or to wait on its behalf could close a circle, which it finds out by itself once it has its fault.  (The same if nobody else
- * polls: its claims are what others are asleep for.) */
-static bool answer_region(struct vpager_region *region, const struct reported *it, bool spare, bool waited,
-                          struct wait_ticket *ticket)
+/* Whether the reader may sleep on *ticket for it.  What a thread in store code holds is written down for the one page that it waits
+ * for; room it has to look for by itself, since what it holds is then no room. */
+static bool may_sleep(const struct vpager_region *region, size_t page, const struct report *it, const struct wait_ticket *ticket)
+{
+	return !it->inside || ticket->what == &region->table.word[page] || ticket->what == &region->gate;
+}
+
+/* False: sleep on *ticket, holding nothing, and start again.  Where nobody else polls it neither sleeps nor runs store code; then
+ * whoever runs store code is left to itself, since its claims may be what others are asleep for. */
+static bool answer_region(struct vpager_region *region, struct report *it, bool spare, bool waited, struct wait_ticket *ticket)
 {
 	size_t page = (it->address - region->object.base) >> region->page_shift;
-	uint32_t seen = page_load(&region->table.word[page]);
-	bool inside = inside_is(it->tid);
+	page_word *word = &region->table.word[page];
+	uint32_t seen = page_load(word);
 	enum outcome outcome = OUTCOME_WAIT;
 
-	if (inside && page_state(seen) == PAGE_ABSENT)
-		outcome = OUTCOME_FAILED;
+	if (!(waited || publish_wait(it, word)) || (it->inside && !spare))
+		outcome = it->missing && is_here(region, page, seen, it->write) ? OUTCOME_RESOLVED : OUTCOME_FAILED;
 	else if (spare)
 		outcome = bring(region, page, it, waited, &seen, ticket);
-	if (outcome == OUTCOME_FAILED || (outcome == OUTCOME_WAIT && inside))
-		bar(region, page, seen, it);
-	else if (outcome == OUTCOME_WAIT && spare)
+	if (outcome == OUTCOME_WAIT && spare && may_sleep(region, page, it, ticket))
 		return false;
+	if (outcome == OUTCOME_FAILED || (outcome == OUTCOME_WAIT && it->inside))
+		bar(region, page, seen, it);
 	else if (outcome == OUTCOME_WAIT)
 		sys_nap();
-	uffd_wake(UFFD_READ, region_page_address(region, page), region->page_bytes);
+	wake(region_page_address(region, page), region->page_bytes);
 	return true;
 }
 
@@ -156,14 +269,14 @@ static void answer_none(uintptr_t address)
 	size_t page = system_page_bytes();
 
 	sys_nap();
-	uffd_wake(UFFD_READ, address & ~(uintptr_t)(page - 1), page);
+	wake(address & ~(uintptr_t)(page - 1), page);
 }
 
-static void answer(const struct reported *it, bool spare)
+static void answer(struct report *it, bool spare)
 {
 	struct wait_ticket ticket;
 
-	for (bool waited = false;; waited = true) {
+	for (bool waited = false; !is_over(it); waited = true) {
 		struct object *object = index_acquire(it->address);
 		bool ours = object && object->fault == region_fault, done = true;
 
@@ -220,6 +333,22 @@ static bool leave(void)
 	return spare;
 }
 
+/* Under the lock; timeout: as barriers_lift says it. */
+static void await_invitation(int timeout)
+{
+	struct timespec until;
+
+	if (timeout < 0) {
+		pthread_cond_wait(&readers.invite, &readers.lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += timeout * 1000000l; /* less than a second */
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)pthread_cond_timedwait(&readers.invite, &readers.lock, &until); /* whatever it says: it looks again */
+}
+
 static void come_back(void)
 {
 	pthread_mutex_lock(&readers.lock);
@@ -228,18 +357,27 @@ static void come_back(void)
 	} else {
 		readers.parked++;
 		while (readers.invited == 0 && !readers.stopping)
-			pthread_cond_wait(&readers.invite, &readers.lock);
+			await_invitation(barriers_lift());
 		readers.parked--;
 		readers.invited -= readers.invited > 0;
 	}
 	pthread_mutex_unlock(&readers.lock);
 }
 
+static void init_invite(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&readers.invite, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 /* One fault; false: stop. */
-static bool next(struct reported *it)
+static bool next(struct report *it)
 {
 	struct pollfd wait[2] = {{.fd = readers.uffd, .events = POLLIN}, {.fd = readers.bell, .events = POLLIN}};
-	struct uffd_msg message;
 
 	for (;;) {
 		int timeout = barriers_lift();
@@ -248,25 +386,19 @@ static bool next(struct reported *it)
 			continue;
 		if (wait[1].revents || (wait[0].revents & ~POLLIN)) /* or closed by somebody else: nothing can be answered */
 			return false;
-		if (!wait[0].revents || read(readers.uffd, &message, sizeof message) != (ssize_t)sizeof message)
-			continue; /* the other one has it */
-		if (message.event != UFFD_EVENT_PAGEFAULT)
-			continue;
-		it->address = (uintptr_t)message.arg.pagefault.address;
-		it->tid = message.arg.pagefault.feat.ptid;
-		it->missing = !(message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP);
-		it->write = message.arg.pagefault.flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP);
-		return true;
+		if (wait[0].revents && report_read(it)) /* else the other one has it */
+			return true;
 	}
 }
 
 static void *read_faults(void *arg)
 {
-	struct reported it;
+	struct report it;
 
 	(void)arg;
 	while (next(&it)) {
 		answer(&it, leave());
+		report_drop(&it);
 		come_back();
 	}
 	return NULL;
@@ -283,6 +415,7 @@ int readers_start(int uffd)
 	if (readers.bell < 0)
 		return -errno;
 	readers.running = true;
+	init_invite();
 	inside_keep(true);
 	pthread_mutex_lock(&readers.lock);
 	while (!err && readers.live < POLLING_MOST)
@@ -291,6 +424,17 @@ int readers_start(int uffd)
 	if (err)
 		readers_stop();
 	return err;
+}
+
+static void forget(void)
+{
+	if (readers.running)
+		close(readers.bell);
+	memset(&readers, 0, sizeof readers);
+	pthread_mutex_init(&readers.lock, NULL);
+	pthread_mutex_init(&reports.lock, NULL);
+	reports.first = NULL;
+	barriers_lost();
 }
 
 void readers_stop(void)
@@ -306,16 +450,12 @@ void readers_stop(void)
 	(void)!write(readers.bell, &one, sizeof one); /* fails only when it could not be counted up */
 	for (uint32_t i = 0; i < readers.live; i++)
 		pthread_join(readers.thread[i], NULL);
-	readers_lost();
+	inside_keep(false);
+	forget();
 }
 
 void readers_lost(void)
 {
-	if (readers.running)
-		close(readers.bell);
-	memset(&readers, 0, sizeof readers);
-	pthread_mutex_init(&readers.lock, NULL);
-	pthread_cond_init(&readers.invite, NULL);
-	inside_keep(false);
-	barriers_lost();
+	inside_reset();
+	forget();
 }

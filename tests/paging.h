@@ -309,13 +309,19 @@ static inline int flush_all(struct vpager_region *region)
 	return vpager_region_flush(region, 0, vpager_region_length(region));
 }
 
-/* Faults are answered by a thread of the library's: a HANDLER store runs in that one, and is asked once more, in the thread that
- * touched the page, before an error is told. */
+/* Faults are answered by a thread of the library's, and a HANDLER store runs in that one. */
 static inline bool answered_by_readers(void)
 {
 	const char *engine = getenv("VPAGER_ENGINE");
 
 	return engine && strcmp(engine, "uffd-thread") == 0;
+}
+
+/* Whether a store that failed was asked for each access.  Where readers answer it is asked again in the thread that touched the
+ * page, before the error is told, unless that thread saw it fail; and once more for each time that it comes too late for that. */
+static inline bool asked_for_each(uint64_t times, uint64_t accesses)
+{
+	return times == accesses || (times > accesses && answered_by_readers());
 }
 
 /* ---- accesses ---- */

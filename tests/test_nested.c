@@ -154,9 +154,13 @@ END_TEST
 /* The last worker does not go to sleep: its access fails, and so does each fill back to the first. */
 START_TEST(a_chain_longer_than_workers_can_be_had_is_refused)
 {
+	int got;
+
 	linked_make(&a, VPAGER_CALL_WORKER, LINKED_MOST);
 	chain_up(&a, LINKED_MOST);
-	ck_assert_int_eq(try_load(a.base, NULL), -EDEADLK);
+	got = try_load(a.base, NULL);
+	/* where the store is asked again, the workers that became free may have brought in the end of the chain meanwhile */
+	SURE(got == -EDEADLK || (answered_by_readers() && got == pattern(0)), "%d", got);
 	/* from behind it can be gone along */
 	for (size_t page = LINKED_MOST; page-- > 0;)
 		ck_assert_int_eq(try_load(page_of(&a, page), NULL), pattern(page * page_size()));
@@ -200,7 +204,7 @@ START_TEST(a_page_that_needs_itself_is_refused)
 	ck_assert_int_eq(try_load(a.base + 5, &fault), -EDEADLK);
 	ck_assert_int_eq(fault.error, -EDEADLK);
 	sure_of_address(&fault, a.base + 5); /* the outer access, not the store's */
-	ck_assert_uint_eq(a.reads[0], answered_by_readers() ? 2 : 1);
+	ck_assert(asked_for_each(a.reads[0], 1));
 	ck_assert_uint_eq(stats_of(a.region).fill_errors, a.reads[0]);
 	end_all();
 }
@@ -361,8 +365,8 @@ START_TEST(an_inner_failure_is_the_outer_fills_error)
 	ck_assert_int_eq(try_load(page_of(&a, 1) + 9, &fault), -ENOTRECOVERABLE);
 	sure_of_address(&fault, page_of(&a, 1) + 9);
 	ck_assert_ptr_eq(fault.object, a.region);
-	ck_assert_uint_eq(stats_of(a.region).fill_errors, answered_by_readers() ? 2 : 1);
-	ck_assert_uint_eq(stats_of(b.region).fill_errors, stats_of(a.region).fill_errors);
+	ck_assert(asked_for_each(stats_of(a.region).fill_errors, 1));
+	ck_assert(asked_for_each(stats_of(b.region).fill_errors, 1));
 	b.result = 0;
 	ck_assert_int_eq(try_load(page_of(&a, 1) + 9, &fault), pattern(page_size() + 9));
 	end_all();

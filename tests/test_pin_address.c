@@ -58,7 +58,8 @@ START_TEST(a_range_over_two_regions_and_foreign_memory_is_pinned_where_it_is_our
 	int fd = file_with(20 * s.page);
 
 	make_regions(&s);
-	ck_assert_int_eq(pread(fd, s.at, 20 * s.page, 0), 4 * s.page); /* the kernel stops at hidden pages */
+	if (!answered_by_readers())
+		ck_assert_int_eq(pread(fd, s.at, 20 * s.page, 0), 4 * s.page); /* the kernel stops at hidden pages */
 	OK(vpager_pin_address(s.at, 20 * s.page, true));
 	ck_assert_uint_eq(stats_of(s.region[0]).dirty_bytes, 4 * s.page);
 	ck_assert_uint_eq(stats_of(s.region[1]).dirty_bytes, 4 * s.page);

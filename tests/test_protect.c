@@ -203,9 +203,10 @@ START_TEST(what_is_refused_costs_no_store_access)
 	ck_assert_ptr_eq(fault.object, t.region);
 	FAILS(try_store(base_of(t.region), 1, NULL), EACCES);
 	FAILS(try_store(base_of(t.region) + t.page, 1, NULL), EACCES);
+	ck_assert_uint_eq(t.w.reads, 0);
 	if (can_execute_memory_files())
 		FAILS(try_execute(base_of(t.region) + 2 * t.page), EACCES);
-	ck_assert_uint_eq(t.w.reads, 0);
+	ck_assert_uint_le(t.w.reads, answered_by_readers() ? 1 : 0); /* to whom a fetch looks like a load */
 	OK(vpager_region_destroy(t.region, 0));
 }
 END_TEST

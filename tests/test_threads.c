@@ -536,7 +536,7 @@ START_TEST(a_thread_cancelled_while_it_waits_leaves_nothing_behind)
 }
 END_TEST
 
-/* A fill that runs in the thread itself is not interrupted. */
+/* A fill that runs in the thread itself is not interrupted; nor is one that runs in a reader, which the thread does not wait for. */
 START_TEST(a_thread_cancelled_while_it_fills_finishes_the_fill)
 {
 	pthread_t thread;
@@ -552,6 +552,8 @@ START_TEST(a_thread_cancelled_while_it_fills_finishes_the_fill)
 		token_give(&leaving.held.go, 1);
 		OK(pthread_join(thread, &result));
 		ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+		if (answered_by_readers())
+			UNTIL(leaving.held.done[page] == 1);
 		ck_assert_uint_eq(leaving.held.done[page], 1);
 		ck_assert_int_eq(leaving.base[page * page_size()], pattern(page * page_size()));
 		ck_assert_uint_eq(leaving.held.reads[page], 1);
@@ -595,6 +597,8 @@ START_TEST(no_handler_runs_over_a_fill_that_waits)
 	pthread_t thread;
 	void *result;
 
+	if (answered_by_readers())
+		return; /* it is a reader that holds the page: this thread waits in the kernel, which runs its handlers */
 	set_up_leaving(VPAGER_CALL_WORKER);
 	OK(sigaction(SIGUSR1, &action, NULL));
 	OK(vpager_store_create(&store, &ops, &done));

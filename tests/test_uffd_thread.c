@@ -179,6 +179,46 @@ START_TEST(a_barrier_is_lifted_by_itself)
 }
 END_TEST
 
+/* 0, or the error.  To a file of its own: such calls on one file take turns. */
+static void *written_from(void *page)
+{
+	int fd = file_with(0);
+	int err = pwrite(fd, page, 1, 0) == 1 ? 0 : errno;
+
+	close(fd);
+	return (void *)(intptr_t)err;
+}
+
+/* Several readers come back at once, and do not all poll: the one that has put the barrier up is to be found in either place. */
+START_TEST(a_barrier_is_lifted_whoever_put_it)
+{
+	for (int round = 0; round < 20; round++) {
+		double until = seconds() + 20;
+		pthread_t thread[6];
+		void *result;
+
+		make(_i, 0);
+		w.read_result = -EIO;
+		w.bad_to = page_size();
+		w.hold = true;
+		for (size_t i = 0; i < 6; i++)
+			OK(pthread_create(&thread[i], NULL, written_from, page_at(5 - i)));
+		while (_i ? w.inside == 0 : w.inside < 6)
+			nap(50);
+		w.hold = false;
+		for (size_t i = 0; i < 6; i++) {
+			OK(pthread_join(thread[i], &result));
+			ck_assert_int_eq((int)(intptr_t)result, i < 5 ? 0 : EFAULT);
+		}
+		w.read_result = 0;
+		while (written_from(base) && seconds() < until)
+			nap(1000);
+		ck_assert_ptr_null(written_from(base));
+		end();
+	}
+}
+END_TEST
+
 START_TEST(what_is_forbidden_is_efault)
 {
 	make(_i, 0);
@@ -224,6 +264,102 @@ START_TEST(the_write_barrier_is_asked_in_the_thread_that_writes)
 }
 END_TEST
 
+/* ---- store code that touches managed memory ---- */
+
+static bool by_call; /* how it does that */
+static _Atomic(int) through;
+
+static int read_through(void *ctx, uint64_t offset, void *buf, size_t len)
+{
+	int got = 0;
+
+	(void)ctx;
+	through++;
+	if (!by_call) {
+		memcpy(buf, base + offset, len);
+	} else {
+		int fd = file_with(0);
+
+		got = pwrite(fd, base + offset, len, 0) == (ssize_t)len && pread(fd, buf, len, 0) == (ssize_t)len ? 0 : -errno;
+		close(fd);
+	}
+	return got;
+}
+
+/* A region over the first one. */
+static struct vpager_region *region_through(enum vpager_call_context context)
+{
+	const struct vpager_store_ops ops = {.size = sizeof ops, .read = read_through, .read_in = context, .write_in = context};
+	struct vpager_region *over;
+	struct vpager_store *store;
+
+	OK(vpager_store_create(&store, &ops, NULL));
+	over = REGION(.store = store, .length = PAGES * page_size(), .engine = VPAGER_ENGINE_UFFD_THREAD,
+	              .readahead_bytes = VPAGER_READAHEAD_NONE);
+	vpager_store_unref(store);
+	return over;
+}
+
+/* i: bits for the contexts of the two, and for how the one touches the other. */
+START_TEST(a_store_reads_through_another_region)
+{
+	struct vpager_region *over;
+
+	make(_i & 1, 0);
+	by_call = _i >> 2;
+	over = region_through(_i >> 1 & 1);
+	sure_pattern(base_of(over), 0, PAGES * page_size());
+	ck_assert_uint_eq(w.reads, PAGES);
+	ck_assert_int_eq(through, PAGES);
+	w.read_result = -EREMOTEIO;
+	OK(evict_all(over));
+	OK(evict_all(region));
+	FAILS(try_load(base_of(over), NULL), by_call ? EFAULT : EREMOTEIO);
+	w.read_result = 0;
+	while (by_call && try_load(base_of(over), NULL) == -EFAULT)
+		nap(1000); /* for some time after an error */
+	ck_assert_int_eq(try_load(base_of(over), NULL), pattern(0));
+	OK(vpager_region_destroy(over, 0));
+	end();
+}
+END_TEST
+
+static void *load_byte(void *at)
+{
+	return (void *)(intptr_t)try_load(at, NULL);
+}
+
+/* Store code and a system call wait for the same page.  The one must not be let out at the cost of the other. */
+START_TEST(a_call_is_not_harmed_by_store_code_that_waits_too)
+{
+	struct vpager_region *over;
+	pthread_t call, load;
+	void *result;
+
+	make(_i & 1, 0);
+	by_call = _i >> 2;
+	over = region_through(_i >> 1 & 1);
+	for (size_t page = 0; page < PAGES; page++) {
+		w.hold = true;
+		OK(pthread_create(&call, NULL, written_from, page_at(page)));
+		while (w.inside == 0)
+			nap(50);
+		OK(pthread_create(&load, NULL, load_byte, base_of(over) + page * page_size()));
+		while ((size_t)through <= page)
+			nap(50);
+		nap(2000); /* until it has come to the page */
+		w.hold = false;
+		OK(pthread_join(call, &result));
+		ck_assert_ptr_null(result);
+		OK(pthread_join(load, &result));
+		ck_assert_int_eq((int)(intptr_t)result, pattern(page * page_size()));
+		ck_assert_uint_eq(w.reads, page + 1);
+	}
+	OK(vpager_region_destroy(over, 0));
+	end();
+}
+END_TEST
+
 /* ---- threads, forks, the end ---- */
 
 #define THREADS 8
@@ -254,6 +390,35 @@ START_TEST(threads_call_at_once)
 	for (size_t i = 0; i < THREADS; i++)
 		OK(pthread_join(thread[i], NULL));
 	sure_pattern(base, 29, w.length);
+	end();
+}
+END_TEST
+
+static void *read_anywhere(void *arg)
+{
+	struct dice dice = {(uintptr_t)arg};
+
+	for (int i = 0; i < 1000; i++) {
+		size_t at = roll(&dice, PAGES) * page_size();
+
+		SURE(pread(file, base + at, 100, (off_t)at) == 100, "errno %d", errno);
+		if (i % 4 == 0)
+			(void)vpager_region_evict(region, roll(&dice, PAGES) * page_size(), page_size());
+	}
+	return NULL;
+}
+
+/* Pages go as fast as they come, so that one is often there when its fault is read, and gone a moment later. */
+START_TEST(a_page_that_goes_again_is_no_error)
+{
+	pthread_t thread[3 * THREADS];
+
+	make(_i, 0);
+	for (size_t i = 0; i < 3 * THREADS; i++)
+		OK(pthread_create(&thread[i], NULL, read_anywhere, (void *)(1000 * i)));
+	for (size_t i = 0; i < 3 * THREADS; i++)
+		OK(pthread_join(thread[i], NULL));
+	sure_pattern(base, 0, w.length);
 	end();
 }
 END_TEST
@@ -313,6 +478,7 @@ static Suite *uffd_thread_suite(void)
 {
 	Suite *suite = suite_create("uffd thread");
 	TCase *calls = tcase_create("calls"), *refused = tcase_create("refused"), *life = tcase_create("life");
+	TCase *inside = tcase_create("inside");
 
 	tcase_set_timeout(calls, 60);
 	tcase_add_loop_test(calls, absent_pages_are_written_from, 0, 2);
@@ -325,12 +491,19 @@ static Suite *uffd_thread_suite(void)
 	tcase_set_timeout(refused, 60);
 	tcase_add_loop_test(refused, a_store_that_fails_is_efault_and_an_error, 0, 2);
 	tcase_add_loop_test(refused, a_barrier_is_lifted_by_itself, 0, 2);
+	tcase_add_loop_test(refused, a_barrier_is_lifted_whoever_put_it, 0, 2);
 	tcase_add_loop_test(refused, what_is_forbidden_is_efault, 0, 2);
 	tcase_add_test(refused, the_write_barrier_is_asked_in_the_thread_that_writes);
 	suite_add_tcase(suite, refused);
 
+	tcase_set_timeout(inside, 60);
+	tcase_add_loop_test(inside, a_store_reads_through_another_region, 0, 8);
+	tcase_add_loop_test(inside, a_call_is_not_harmed_by_store_code_that_waits_too, 0, 8);
+	suite_add_tcase(suite, inside);
+
 	tcase_set_timeout(life, 60);
 	tcase_add_loop_test(life, threads_call_at_once, 0, 2);
+	tcase_add_loop_test(life, a_page_that_goes_again_is_no_error, 0, 2);
 	tcase_add_loop_test(life, a_fork_child_has_readers_of_its_own, 0, 2);
 	tcase_add_test(life, shutdown_stops_the_readers);
 	suite_add_tcase(suite, life);

@@ -372,6 +372,10 @@ enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t see
 	ahead = readahead_begin(region, page);
 	if (!page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
+	if (attempt_over(attempt)) {
+		settle_absent(region, page, 1);
+		return OUTCOME_RESOLVED;
+	}
 	request.open = may_open(region, page, request.access);
 	request.n = claim_beside(region, page, like, &ahead, request.open);
 	request.open = request.open && !watched(region);

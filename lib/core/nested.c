@@ -14,7 +14,6 @@
 #include "thread.h"
 
 #define SLOTS 128
-#define DEPTH 8 /* fills that one thread may be inside of at once */
 #define YIELDS 100
 #define PATIENCE (YIELDS + 1000) /* tries, most of them a millisecond */
 
@@ -22,7 +21,7 @@ static struct {
 	_Atomic(uint32_t) used;
 	_Atomic(uintptr_t) wanted; /* 0: not published */
 	_Atomic(uint32_t) turn;    /* 0: not numbered yet */
-	_Atomic(uintptr_t) first[DEPTH], last[DEPTH]; /* page words that are held; first 0: no more */
+	_Atomic(uintptr_t) first[NESTED_DEPTH], last[NESTED_DEPTH]; /* page words that are held; first 0: no more */
 } waiting[SLOTS];
 static _Atomic(uint32_t) deciding; /* a thread is in refused() */
 
@@ -32,7 +31,7 @@ static int holder_of(uintptr_t word)
 	for (int i = 0; i < SLOTS; i++) {
 		if (atomic_load_explicit(&waiting[i].wanted, memory_order_seq_cst) == 0)
 			continue;
-		for (int d = 0; d < DEPTH; d++) {
+		for (int d = 0; d < NESTED_DEPTH; d++) {
 			uintptr_t first = atomic_load_explicit(&waiting[i].first[d], memory_order_acquire);
 
 			if (first == 0)
@@ -131,22 +130,29 @@ static int slot_take(void)
 	return -1;
 }
 
-/* False: deeper than can be written down. */
-static bool write_down(int slot)
+static void write_down(int slot, const struct claims *held)
 {
-	int depth = 0;
+	for (unsigned int i = 0; i < held->n; i++) {
+		atomic_store_explicit(&waiting[slot].last[i], (uintptr_t)held->range[i].last, memory_order_release);
+		atomic_store_explicit(&waiting[slot].first[i], (uintptr_t)held->range[i].first, memory_order_release);
+	}
+	if (held->n < NESTED_DEPTH)
+		atomic_store_explicit(&waiting[slot].first[held->n], 0, memory_order_release);
+}
 
+/* What this thread holds; false: deeper than can be written down. */
+static bool own_claims(struct claims *held)
+{
+	held->n = 0;
+	held->worker = thread_self.is_worker;
 	for (const struct fill *fill = thread_self.fills; fill; fill = fill->outer) {
 		if (!fill->first)
 			continue;
-		if (depth == DEPTH)
+		if (held->n == NESTED_DEPTH)
 			return false;
-		atomic_store_explicit(&waiting[slot].last[depth], (uintptr_t)fill->last, memory_order_release);
-		atomic_store_explicit(&waiting[slot].first[depth], (uintptr_t)fill->first, memory_order_release);
-		depth++;
+		held->range[held->n].first = fill->first;
+		held->range[held->n++].last = fill->last;
 	}
-	if (depth < DEPTH)
-		atomic_store_explicit(&waiting[slot].first[depth], 0, memory_order_release);
 	return true;
 }
 
@@ -162,29 +168,36 @@ static bool last_worker(void)
 	return true;
 }
 
+int nested_begin_for(struct nested_wait *wait, const struct claims *held, const void *wanted)
+{
+	uint32_t turn;
+
+	wait->worker = false;
+	wait->slot = slot_take();
+	if (wait->slot < 0)
+		return -EDEADLK;
+	write_down(wait->slot, held);
+	atomic_store_explicit(&waiting[wait->slot].wanted, (uintptr_t)wanted, memory_order_seq_cst);
+	turn = next_turn();
+	atomic_store_explicit(&waiting[wait->slot].turn, turn, memory_order_seq_cst);
+	if (!(closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && refused(wait->slot, turn, (uintptr_t)wanted)) &&
+	    !(held->worker && last_worker())) {
+		wait->worker = held->worker;
+		return 0;
+	}
+	nested_end(wait);
+	return -EDEADLK;
+}
+
 int nested_begin(struct nested_wait *wait, const void *wanted)
 {
+	struct claims held;
+
 	wait->slot = -1;
 	wait->worker = false;
 	if (!thread_self.fills)
 		return 0;
-	wait->slot = slot_take();
-	if (wait->slot < 0)
-		return -EDEADLK;
-	if (write_down(wait->slot)) {
-		uint32_t turn;
-
-		atomic_store_explicit(&waiting[wait->slot].wanted, (uintptr_t)wanted, memory_order_seq_cst);
-		turn = next_turn();
-		atomic_store_explicit(&waiting[wait->slot].turn, turn, memory_order_seq_cst);
-		wait->worker = thread_self.is_worker;
-		if (!(closes_a_circle(wait->slot, turn, (uintptr_t)wanted) && refused(wait->slot, turn, (uintptr_t)wanted)) &&
-		    !(wait->worker && last_worker()))
-			return 0;
-	}
-	wait->worker = false;
-	nested_end(wait);
-	return -EDEADLK;
+	return own_claims(&held) ? nested_begin_for(wait, &held, wanted) : -EDEADLK;
 }
 
 void nested_end(struct nested_wait *wait)

@@ -138,8 +138,16 @@ struct attempt {
 	struct vpager_fault *fault; /* the access; error is set for OUTCOME_FAILED */
 	bool waited;                /* it has slept for this page, so an error left there is its own */
 	bool unsure;                /* it may be a write although the record does not say so */
+	const _Atomic(uint32_t) *over; /* not 0: whom it is for has gone on; NULL: that is this thread */
 	struct wait_ticket ticket;  /* for OUTCOME_WAIT */
 };
+/* To be asked by the page's claimant, before it changes anything: who has gone on may have seen the page evicted since, or armed. */
+static inline bool attempt_over(const struct attempt *attempt)
+{
+	/* relaxed: it was set before that thread was woken, and what that thread did to the page came before the claim */
+	return attempt->over && atomic_load_explicit(attempt->over, memory_order_relaxed);
+}
+
 enum outcome region_attempt(struct vpager_region *region, size_t page, struct attempt *attempt);
 
 /* fill.c: an absent page, with those beside it that are read ahead.  *seen: its word as the caller found it. */

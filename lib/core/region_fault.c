@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include "arch/arch.h"
+#include "inside.h"
 #include "landing.h"
 #include "readahead.h"
 #include "thread.h"
@@ -165,6 +166,12 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
 		gate_leave(&region->gate);
 		return OUTCOME_RESOLVED; /* somebody was faster: look again */
+	}
+	if (attempt_over(attempt)) {
+		page_settle(&region->table, page, page_state(seen), 0, 0);
+		gate_leave(&region->gate);
+		region_settled(region);
+		return OUTCOME_RESOLVED;
 	}
 	before = region_now(region, page, seen);
 	if (to == PAGE_WRITABLE && !write && cow_pending(region, page))
@@ -339,6 +346,9 @@ enum outcome region_fault(struct object *object, struct vpager_fault *fault, con
 		count(&region->counters.retries, 1);
 		return OUTCOME_RESOLVED; /* another thread just showed it */
 	}
+	/* Store code for which a reader has tried: were it asked again at each level of a chain of stores, the last one would be asked as
+	 * often as the chain is long, at the least. */
+	attempt.waited = waited || inside_told(&region->table.word[page]);
 	outcome = region_attempt(region, page, &attempt);
 	*ticket = attempt.ticket;
 	return outcome == OUTCOME_FAILED ? failed(region, fault, uc) : outcome;

@@ -33,12 +33,13 @@ static int call_write(void *arg)
 static int run(int (*fn)(void *), struct call *call, const void *first, const void *last)
 {
 	struct fill fill = {.outer = thread_self.fills, .first = first, .last = last};
-	int place = inside_enter(), err;
+	struct inside inside = inside_enter(&fill);
+	int err;
 
 	thread_self.fills = &fill;
 	err = landing_run(fn, call, NULL);
 	thread_self.fills = fill.outer;
-	inside_leave(place);
+	inside_leave(inside);
 	/* A positive or out-of-range value is a store's mistake: an error all the same, since what it did is not known. */
 	return err > 0 || err < -4095 ? -EIO : err;
 }
