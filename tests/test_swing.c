@@ -6,6 +6,8 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include "descriptors.h"
+#include "mappings.h"
 #include "paging.h"
 #include "snapshots.h"
 #include "../lib/core/region.h"
@@ -564,19 +566,6 @@ START_TEST(other_regions_go_on_while_one_swings)
 }
 END_TEST
 
-static size_t lines_in(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	size_t n = 0;
-	int c;
-
-	ck_assert_ptr_nonnull(file);
-	while ((c = getc(file)) != EOF)
-		n += c == '\n';
-	fclose(file);
-	return n;
-}
-
 /* The kernel's answer to a number that is not used any more is seen a little later. */
 static size_t threads_now(void)
 {
@@ -600,7 +589,7 @@ START_TEST(nothing_is_left_of_it)
 	make(0);
 	finish(swing()); /* what is kept for good is there */
 	OK(vpager_shutdown());
-	before = lines_in("/proc/self/maps");
+	before = mappings();
 	first = dup(0);
 	make(0);
 	finish(swing());
@@ -608,11 +597,34 @@ START_TEST(nothing_is_left_of_it)
 	finish(swing());
 	OK(vpager_shutdown());
 	second = dup(0);
-	ck_assert_uint_le(lines_in("/proc/self/maps"), before);
+	ck_assert_uint_le(mappings(), before);
 	ck_assert_int_eq(second, first + 1); /* no descriptor in between */
 	for (int i = 0; threads_now() > threads && i < 1000; i++)
 		nap(1000);
 	ck_assert_uint_eq(threads_now(), threads);
+}
+END_TEST
+
+/* Nobody could read that the pages moved.  i: closed before the first swing, or after it. */
+START_TEST(no_take_waits_for_a_descriptor_that_somebody_closed)
+{
+	unsigned int swings = _i;
+	struct vpager_snapshot *snapshot;
+
+	if (!io_uring_works())
+		return;
+	make(0);
+	if (_i) {
+		vpager_snapshot_free(swing());
+		sure_all();
+	}
+	OK(close(find_userfaultfd(2)));
+	snapshot = take_with(region, VPAGER_ARM_SWING);
+	ck_assert_uint_eq(kernel.swings, swings);
+	sure_all();
+	*page_at(2) = 99;
+	sure_snapshot(snapshot);
+	finish(snapshot);
 }
 END_TEST
 
@@ -654,6 +666,7 @@ int main(void)
 	tcase_add_loop_test(tcase, of_a_run_that_comes_back_in_part_nothing_is_lost, 0, 4 * FAILURES);
 	tcase_add_test(tcase, other_regions_go_on_while_one_swings);
 	tcase_add_test(tcase, nothing_is_left_of_it);
+	tcase_add_loop_test(tcase, no_take_waits_for_a_descriptor_that_somebody_closed, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

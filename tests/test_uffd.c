@@ -4,11 +4,11 @@
  * elsewhere, system calls that do half of what they were asked, and processes that its descriptor is not about.  Linked with
  * -Wl,--wrap=sys_call; every other test of regions runs over this engine as well. */
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include "descriptors.h"
 #include "mappings.h"
 #include "paging.h"
 #include "skip.h"
@@ -696,31 +696,6 @@ START_TEST(memory_that_is_locked_is_paged_all_the_same)
 }
 END_TEST
 
-/* The first userfaultfd, or the one after `from`. */
-static int find_descriptor(int from)
-{
-	char path[64], name[64];
-
-	for (int fd = from + 1; fd < 1024; fd++) {
-		ssize_t n;
-
-		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-		n = readlink(path, name, sizeof name - 1);
-		name[n > 0 ? n : 0] = 0;
-		if (strstr(name, "[userfaultfd]"))
-			return fd;
-	}
-	return -1;
-}
-
-static bool io_uring_works(void)
-{
-	struct io_uring_params params = {0};
-	long ring = syscall(SYS_io_uring_setup, 1, &params);
-
-	return ring >= 0 && close((int)ring) == 0;
-}
-
 /* As a daemon does that closes whatever it does not know.  i: bit 0: the number is another file's by then; bit 1: no userfaultfd can
  * be made any more, so that there is an error, and no page of zeros. */
 START_TEST(a_descriptor_that_somebody_closes_is_done_without)
@@ -729,16 +704,14 @@ START_TEST(a_descriptor_that_somebody_closes_is_done_without)
 	struct vpager_fault fault = {.size = sizeof fault};
 	int fd, file = -1;
 
-	if (!io_uring_works()) {
-		printf("no io_uring here, which keeps the file: not tried\n");
+	if (!io_uring_works())
 		return;
-	}
 	make(0);
 	overwrite(4);
-	fd = find_descriptor(2);
+	fd = find_userfaultfd(2);
 	ck_assert_int_gt(fd, 2);
 	OK(close(fd));
-	ck_assert_int_eq(find_descriptor(2), -1);
+	ck_assert_int_eq(find_userfaultfd(2), -1);
 	if (reused) {
 		file = open("/dev/null", O_RDWR | O_CLOEXEC);
 		ck_assert_int_eq(file, fd);
@@ -754,13 +727,13 @@ START_TEST(a_descriptor_that_somebody_closes_is_done_without)
 	OK(evict_all(region));
 	ck_assert_uint_eq(stats_of(region).resident_bytes, 0);
 	sure_overwritten(4);
-	ck_assert_int_eq(find_descriptor(find_descriptor(2)), -1);
+	ck_assert_int_eq(find_userfaultfd(find_userfaultfd(2)), -1);
 	OK(vpager_region_destroy(region, 0));
 	make(0);
 	sure_pattern(page_at(8), 8 * page_size(), (PAGES - 8) * page_size());
 	OK(vpager_region_destroy(region, 0));
 	OK(vpager_shutdown());
-	ck_assert_int_eq(find_descriptor(2), -1);
+	ck_assert_int_eq(find_userfaultfd(2), -1);
 	if (reused)
 		OK(close(file)); /* nobody else has */
 }
