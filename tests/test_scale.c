@@ -526,7 +526,7 @@ static void huge_region_without_leave(void *arg)
 
 	if (*resource == RLIMIT_AS)
 		limit.rlim_cur = limit.rlim_max = (rlim_t)1 << 30;
-	if (setrlimit((__rlimit_resource_t)*resource, &limit) != 0)
+	if (setrlimit(*resource, &limit) != 0)
 		_exit(2);
 	err = TRY_REGION(&region, .length = (size_t)(UINT64_C(1) << 44), .engine = engines[0]);
 	if (err != -ENOMEM)
