@@ -81,7 +81,7 @@ static int open_base(struct vpager_region *region)
 	if (err || region->engine == &engine_mprotect)
 		return err;
 	region->uffd = read ? UFFD_READ : UFFD_SIGNAL;
-	fd = uffd_open(region->uffd);
+	fd = uffd_open(region->uffd, system_page_bytes());
 	if (fd < 0)
 		return fd;
 	err = read ? readers_start(fd) : 0;

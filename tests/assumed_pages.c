@@ -148,11 +148,11 @@ long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 #ifdef __s390__
 	const unsigned long *args = (const unsigned long *)a;
 
-	if (nr == NR_MMAP && args[0] == 0 && (args[3] & MAP_ANONYMOUS))
-		return map_anonymous(args[1], (int)args[2], (int)args[3]);
+	if (nr == NR_MMAP && args[0] == 0)
+		return args[3] & MAP_ANONYMOUS ? map_anonymous(args[1], (int)args[2], (int)args[3]) : -EINVAL; /* as below */
 #else
-	if (nr == NR_MMAP && a == 0 && (d & MAP_ANONYMOUS))
-		return map_anonymous((size_t)b, (int)c, (int)d);
+	if (nr == NR_MMAP && a == 0)
+		return d & MAP_ANONYMOUS ? map_anonymous((size_t)b, (int)c, (int)d) : -EINVAL; /* no ring is a page of that size */
 #endif
 	if (nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_munmap)
 		sure_of_pages("a system call", (unsigned long)a, (unsigned long)b);

@@ -61,7 +61,7 @@ int uffd_descriptor(enum uffd_kind kind)
  * memory the descriptor is about. */
 static const uint32_t *mine;
 
-#define KEPT_BYTES 4096 /* rounded up to a page */
+static size_t kept_bytes;
 static void *kept; /* what holds the userfaultfd open whatever becomes of its descriptor; or NULL */
 
 static int reopen(int closed);
@@ -264,7 +264,7 @@ static bool is_userfaultfd(int fd)
 /* Daemons close all descriptors that they do not know, and with its last one a userfaultfd gives its pages up: they would be zeros
  * without a word.  So the mapping of an io_uring holds the ring, and the ring the file.  Where there is no io_uring nothing is kept,
  * and nothing else depends on it. */
-static void keep(int fd)
+static void keep(int fd, size_t page_bytes)
 {
 	struct io_uring_params params = {0};
 	int ring = (int)sys_call(SYS_io_uring_setup, 1, (long)&params, 0, 0, 0, 0);
@@ -273,11 +273,11 @@ static void keep(int fd)
 	if (ring < 0)
 		return;
 	if (sys_call(SYS_io_uring_register, ring, IORING_REGISTER_FILES, (long)&fd, 1, 0, 0) == 0) {
-		at = sys_mmap(NULL, KEPT_BYTES, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-		if (!sys_is_error(at) && sys_madvise(at, KEPT_BYTES, MADV_DONTFORK) == 0) /* a child has no business with it */
-			kept = at;
+		at = sys_mmap(NULL, page_bytes, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+		if (!sys_is_error(at) && sys_madvise(at, page_bytes, MADV_DONTFORK) == 0) /* a child has no business with it */
+			kept = at, kept_bytes = page_bytes;
 		else if (!sys_is_error(at))
-			sys_munmap(at, KEPT_BYTES);
+			sys_munmap(at, page_bytes);
 	}
 	sys_close(ring);
 }
@@ -298,7 +298,7 @@ static int reopen(int closed)
 	return now;
 }
 
-int uffd_open(enum uffd_kind kind)
+int uffd_open(enum uffd_kind kind, size_t page_bytes)
 {
 	int fd = uffd_descriptor(kind), err;
 	bool all;
@@ -318,7 +318,7 @@ int uffd_open(enum uffd_kind kind)
 	if (kind == UFFD_SIGNAL) {
 		tells_moves = all;
 		if (!kept)
-			keep(fd);
+			keep(fd, page_bytes);
 	}
 	atomic_store_explicit(&descriptor[kind], fd, memory_order_relaxed);
 	return fd;
@@ -340,7 +340,7 @@ void uffd_close(void)
 		atomic_store_explicit(&descriptor[kind], -1, memory_order_relaxed);
 	}
 	if (kept && *mine) /* in a child there is none */
-		sys_munmap(kept, KEPT_BYTES);
+		sys_munmap(kept, kept_bytes);
 	kept = NULL;
 	atomic_store_explicit(&replaced, false, memory_order_relaxed);
 }

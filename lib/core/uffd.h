@@ -20,8 +20,9 @@ enum uffd_kind {
 /* Whether all of it works here, tried once: 0, or why not (-EPERM, -ENOSYS: denied; -EINVAL: a kernel that cannot do it).
  * Under the runtime lock, as open and close. */
 int engine_uffd_probe(enum uffd_kind kind);
-/* The descriptor, made at first, or again if somebody closed it; or a negative errno value. */
-int uffd_open(enum uffd_kind kind);
+/* The descriptor, made at first, or again if somebody closed it; or a negative errno value.  page_bytes: of the
+ * system's pages. */
+int uffd_open(enum uffd_kind kind, size_t page_bytes);
 void uffd_close(void);
 /* Whether pages that are registered with UFFD_SIGNAL's may be moved away: not since somebody closed the descriptor, for then nobody
  * can read what the first one tells.  *waits: whoever moves them waits until the event of it was read, which is what makes it quick,
