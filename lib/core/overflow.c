@@ -131,7 +131,7 @@ enum outcome overflow_of_thread(int signo, const siginfo_t *si, const ucontext_t
 
 	if (own->high == 0 || signo != SIGSEGV || sp - low > own->high - low || address - low >= own->high - low)
 		return OUTCOME_FOREIGN;
-	if (address + STACK_REACH < sp)
+	if (address + STACK_REACH < sp && !arch_makes_frame(uc))
 		return OUTCOME_FOREIGN;
 	fault_classify(signo, si, uc, fault);
 	fault->stack_limit = own->low;

@@ -71,6 +71,15 @@
 #include "generic/syscall.h"
 #endif
 
+/* Whether the instruction that faulted makes a frame by a store to it, before the stack pointer moves. */
+#ifndef ARCH_FRAME_BY_STORE
+static inline bool arch_makes_frame(const ucontext_t *uc)
+{
+	(void)uc;
+	return false;
+}
+#endif
+
 /* Bit signo - 1 of a kernel signal set. */
 static inline void arch_sigset_add(arch_sigset_t *set, int signo)
 {

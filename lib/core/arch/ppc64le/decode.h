@@ -32,6 +32,17 @@ static inline struct arch_access arch_access(const siginfo_t *si, const ucontext
 	return ppc64le_access(uc, (struct arch_signal){si->si_signo, si->si_code, (uintptr_t)si->si_addr}, peek_text);
 }
 
+/* stdu rs,d(r1) or stdux rs,r1,rb, which store the back chain: however large the frame, and so however far below r1 (Power ISA
+ * 3.0B, book I, 3.3.3). */
+#define ARCH_FRAME_BY_STORE 1
+static inline bool arch_makes_frame(const ucontext_t *uc)
+{
+	uint32_t insn;
+
+	return peek_text(arch_pc(uc), &insn, sizeof insn) == sizeof insn &&
+	       ((insn & 0xfc1f0003u) == 0xf8010001u || (insn & 0xfc1f07feu) == 0x7c01016au);
+}
+
 /* The kernel begins at 0xc000000000000000 (arch/powerpc/include/asm/page.h). */
 static inline bool arch_kernel_half(uintptr_t address)
 {
