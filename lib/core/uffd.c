@@ -274,10 +274,11 @@ static void keep(int fd, size_t page_bytes)
 		return;
 	if (sys_call(SYS_io_uring_register, ring, IORING_REGISTER_FILES, (long)&fd, 1, 0, 0) == 0) {
 		at = sys_mmap(NULL, page_bytes, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-		if (!sys_is_error(at) && sys_madvise(at, page_bytes, MADV_DONTFORK) == 0) /* a child has no business with it */
-			kept = at, kept_bytes = page_bytes;
-		else if (!sys_is_error(at))
+		if (!sys_is_error(at) && sys_madvise(at, page_bytes, MADV_DONTFORK)) /* a child has no business with it */
 			sys_munmap(at, page_bytes);
+		else if (!sys_is_error(at))
+			kept = at;
+		kept_bytes = page_bytes;
 	}
 	sys_close(ring);
 }
