@@ -591,13 +591,14 @@ START_TEST(nothing_is_left_of_it)
 	OK(vpager_shutdown());
 	before = mappings();
 	first = dup(0);
-	make(0);
-	finish(swing());
-	make(0);
-	finish(swing());
-	OK(vpager_shutdown());
+	for (int i = 0; i < 20; i++) {
+		make(0);
+		finish(swing());
+		if (i % 4 == 3)
+			OK(vpager_shutdown());
+	}
 	second = dup(0);
-	ck_assert_uint_le(mappings(), before);
+	ck_assert_uint_le(mappings(), before + 4); /* where neighbours happen to be one mapping, or not */
 	ck_assert_int_eq(second, first + 1); /* no descriptor in between */
 	for (int i = 0; threads_now() > threads && i < 1000; i++)
 		nap(1000);
