@@ -158,7 +158,7 @@ START_TEST(where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem)
 	memcpy(kept[0].was, shadow, length);
 	base_of(region)[1] = shadow[1] = 1;
 	room = take_mappings(most, &len);
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < often(400); i++) {
 		size_t slot = roll(&dice, ALIVE);
 
 		for (int k = 0; k < 20; k++) {
@@ -194,7 +194,7 @@ START_TEST(where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem)
 		kept[slot].snapshot = NULL;
 	}
 	ck_assert_int_eq(munmap(room, len), 0);
-	ck_assert_int_gt(taken, 10);
+	ck_assert_int_gt(taken, 5);
 	printf("%d taken; %d accesses and calls got ENOMEM\n", taken, enomem);
 	ck_assert_mem_eq(base_of(region), shadow, length);
 	for (int i = 0; i < ALIVE; i++)
@@ -262,7 +262,8 @@ static Suite *mappings_suite(void)
 
 	tcase_add_test(maps, a_random_walk_over_a_sparse_region_does_not_run_out_of_mappings);
 	tcase_add_loop_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem, 0, 2);
-	tcase_add_loop_test(maps, where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem, 0, 2 * ARMS);
+	tcase_add_loop_test(maps, where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem, 0,
+	                    skip_emulated() ? 1 : 2 * ARMS); /* an emulator keeps a list of them */
 	tcase_add_loop_test(maps, pages_that_the_kernel_takes_away_come_back, 0, 2);
 	tcase_set_timeout(maps, 60);
 	suite_add_tcase(suite, maps);
