@@ -594,6 +594,7 @@ START_TEST(nothing_is_left_of_it)
 	for (int i = 0; i < 20; i++) {
 		make(0);
 		finish(swing());
+		free(w.bytes);
 		if (i % 4 == 3)
 			OK(vpager_shutdown());
 	}
