@@ -299,16 +299,13 @@ static void *read_faults(void *arg);
 /* Under the lock. */
 static int add_reader(void)
 {
-	arch_sigset_t saved;
 	int err;
 
 	if (readers.live == READERS_MOST)
 		return -EAGAIN;
-	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
-	err = pthread_create(&readers.thread[readers.live], NULL, read_faults, NULL);
-	signals_restore(&saved);
+	err = thread_start(&readers.thread[readers.live], read_faults);
 	if (err)
-		return -err;
+		return err;
 	readers.live++;
 	readers.polling++;
 	return 0;

@@ -105,6 +105,17 @@ void signals_restore(const arch_sigset_t *saved)
 	sys_sigmask(SIG_SETMASK, saved, NULL);
 }
 
+int thread_start(pthread_t *thread, void *(*fn)(void *arg))
+{
+	arch_sigset_t saved;
+	int err;
+
+	signals_close(&saved); /* inherited */
+	err = pthread_create(thread, NULL, fn, NULL);
+	signals_restore(&saved);
+	return -err;
+}
+
 /* The number in a file of the kernel's; 0: there is none. */
 static size_t kernel_number(const char *path)
 {

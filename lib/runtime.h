@@ -4,6 +4,7 @@
 #ifndef VPAGER_RUNTIME_H
 #define VPAGER_RUNTIME_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "core/arch/arch.h"
@@ -26,6 +27,8 @@ int record_copy(void *to, const void *from, size_t from_size);
  * claimed.  Faults are still answered. */
 void signals_close(arch_sigset_t *saved);
 void signals_restore(const arch_sigset_t *saved);
+/* A thread of ours: the program's signals go to the program's threads.  -EAGAIN: none to be had. */
+int thread_start(pthread_t *thread, void *(*fn)(void *arg));
 
 /* fork.c */
 int fork_setup(void);

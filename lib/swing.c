@@ -97,14 +97,9 @@ static void *dismantle(void *arg)
 
 static bool start(void)
 {
-	arch_sigset_t saved;
-
 	pthread_mutex_lock(&dismantler.lock);
-	if (!dismantler.running) {
-		signals_close(&saved); /* inherited: the program's signals go to the program's threads */
-		dismantler.running = pthread_create(&dismantler.thread, NULL, dismantle, NULL) == 0;
-		signals_restore(&saved);
-	}
+	if (!dismantler.running)
+		dismantler.running = thread_start(&dismantler.thread, dismantle) == 0;
 	pthread_mutex_unlock(&dismantler.lock);
 	return dismantler.running; /* changes under the runtime lock only, which the caller has */
 }
@@ -207,16 +202,12 @@ static void listener_stop(void)
 
 static bool listener_start(void)
 {
-	arch_sigset_t saved;
-
 	if (listener.running)
 		return true;
 	listener.uffd = uffd_descriptor(UFFD_SIGNAL);
 	listener.state = LISTENER_STARTS;
 	listener.stop = listener.wanted = false;
-	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
-	listener.running = pthread_create(&listener.thread, NULL, listen_on, NULL) == 0;
-	signals_restore(&saved);
+	listener.running = thread_start(&listener.thread, listen_on) == 0;
 	if (!listener.running)
 		return false;
 	pthread_mutex_lock(&listener.lock);
@@ -228,7 +219,7 @@ static bool listener_start(void)
 	return listener.running;
 }
 
-static void listen(bool wanted)
+static void listener_want(bool wanted)
 {
 	pthread_mutex_lock(&listener.lock);
 	listener.wanted = wanted;
@@ -286,7 +277,7 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	swing->own = true;
 	swing->listening = waits;
 	if (waits)
-		listen(true);
+		listener_want(true);
 	return swing;
 }
 
@@ -347,7 +338,7 @@ void swing_end(struct swing *swing)
 	if (!swing)
 		return;
 	if (swing->listening)
-		listen(false);
+		listener_want(false);
 	if (swing->at && !swing->own) {
 		pthread_mutex_lock(&dismantler.lock);
 		swing->next = dismantler.first;

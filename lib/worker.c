@@ -26,14 +26,11 @@ static void *work(void *arg);
 static int add_worker(void)
 {
 	uint32_t live = atomic_load_explicit(&workers.live, memory_order_relaxed);
-	arch_sigset_t saved;
 	int err;
 
-	signals_close(&saved); /* inherited: the program's signals go to the program's threads */
-	err = pthread_create(&thread[live], NULL, work, NULL);
-	signals_restore(&saved);
+	err = thread_start(&thread[live], work);
 	if (err)
-		return -err;
+		return err;
 	atomic_store_explicit(&workers.live, live + 1, memory_order_seq_cst); /* read by nested_begin */
 	return 0;
 }

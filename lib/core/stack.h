@@ -103,6 +103,16 @@ bool stack_markers_close(uintptr_t low, uintptr_t high);
 extern size_t stack_page_bytes; /* the system's */
 extern size_t stack_frame_bytes; /* what the kernel may push for a signal (AT_MINSIGSTKSZ) */
 
+static inline uintptr_t lesser(uintptr_t a, uintptr_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uintptr_t greater(uintptr_t a, uintptr_t b)
+{
+	return a > b ? a : b;
+}
+
 static inline uintptr_t stack_page_down(uintptr_t address)
 {
 	return address & ~(uintptr_t)(stack_page_bytes - 1);

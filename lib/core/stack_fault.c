@@ -153,11 +153,6 @@ static bool is_away(const struct vpager_stack *stack)
 	return state == STACK_ASLEEP || state == STACK_CHANGING;
 }
 
-static uintptr_t lesser(uintptr_t a, uintptr_t b)
-{
-	return a < b ? a : b;
-}
-
 enum outcome stack_fault(struct object *object, struct vpager_fault *fault, const ucontext_t *uc, bool waited,
                          struct wait_ticket *ticket)
 {

@@ -23,16 +23,6 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
-static uintptr_t lesser(uintptr_t a, uintptr_t b)
-{
-	return a < b ? a : b;
-}
-
-static uintptr_t greater(uintptr_t a, uintptr_t b)
-{
-	return a > b ? a : b;
-}
-
 static int advise(uintptr_t low, uintptr_t high, int advice)
 {
 	return low < high ? sys_madvise((void *)low, high - low, advice) : 0;

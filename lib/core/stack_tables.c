@@ -8,16 +8,6 @@
 #include "region.h"
 #include "sys.h"
 
-static uintptr_t lesser(uintptr_t a, uintptr_t b)
-{
-	return a < b ? a : b;
-}
-
-static uintptr_t greater(uintptr_t a, uintptr_t b)
-{
-	return a > b ? a : b;
-}
-
 /* ---- where they are ---- */
 
 size_t stack_table_span(void)
@@ -109,7 +99,7 @@ int stack_range_close(struct vpager_stack_pool *pool, const struct stack_range *
 	err = stack_guard_mprotect.hide(range->low, range->high);
 	if (err)
 		return err;
-	if (counts_mappings(pool)) /* mlockall(MCL_FUTURE) would keep markers out */
+	if (counts_mappings(pool)) /* mlockall(MCL_FUTURE) would keep markers out; if this fails, who opens the range is told */
 		(void)sys_call(SYS_munlock, (long)range->low, (long)(range->high - range->low), 0, 0, 0, 0);
 	atomic_fetch_add_explicit(&vma_used, (size_t)more, memory_order_relaxed);
 	atomic_store_explicit(&pool->closed[range->number], 1, memory_order_release); /* pairs with is_closed */

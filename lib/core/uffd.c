@@ -62,7 +62,9 @@ int uffd_descriptor(enum uffd_kind kind)
 static const uint32_t *mine;
 
 static size_t kept_bytes;
-static void *kept; /* what holds the userfaultfd open whatever becomes of its descriptor; or NULL */
+/* What holds the first userfaultfd open whatever becomes of its descriptor; or NULL.  Changes under the runtime lock; relaxed, for it
+ * only says whether to try. */
+static void *_Atomic kept;
 
 static int reopen(int closed);
 
@@ -73,7 +75,7 @@ static int command(enum uffd_kind kind, unsigned long request, void *arg)
 
 	if (err == -ENOTTY)
 		err = -EBADF;
-	if (err != -EBADF || kind != UFFD_SIGNAL || !kept)
+	if (err != -EBADF || kind != UFFD_SIGNAL || !atomic_load_explicit(&kept, memory_order_relaxed))
 		return err;
 	fd = reopen(fd);
 	return fd < 0 ? err : sys_ioctl(fd, request, arg);
@@ -275,9 +277,9 @@ static void keep(int fd, size_t page_bytes)
 	if (sys_call(SYS_io_uring_register, ring, IORING_REGISTER_FILES, (long)&fd, 1, 0, 0) == 0) {
 		at = sys_mmap(NULL, page_bytes, PROT_READ, MAP_SHARED, ring, IORING_OFF_SQ_RING);
 		if (!sys_is_error(at) && sys_madvise(at, page_bytes, MADV_DONTFORK)) /* a child has no business with it */
-			sys_munmap(at, page_bytes);
+			(void)sys_munmap(at, page_bytes); /* what was just mapped */
 		else if (!sys_is_error(at))
-			kept = at;
+			atomic_store_explicit(&kept, at, memory_order_relaxed);
 		kept_bytes = page_bytes;
 	}
 	sys_close(ring);
@@ -318,7 +320,7 @@ int uffd_open(enum uffd_kind kind, size_t page_bytes)
 	}
 	if (kind == UFFD_SIGNAL) {
 		tells_moves = all;
-		if (!kept)
+		if (!atomic_load_explicit(&kept, memory_order_relaxed))
 			keep(fd, page_bytes);
 	}
 	atomic_store_explicit(&descriptor[kind], fd, memory_order_relaxed);
@@ -333,6 +335,8 @@ bool uffd_may_move(bool *waits)
 
 void uffd_close(void)
 {
+	void *held;
+
 	for (enum uffd_kind kind = 0; kind < KINDS; kind++) {
 		int fd = uffd_descriptor(kind);
 
@@ -340,9 +344,9 @@ void uffd_close(void)
 			sys_close(fd);
 		atomic_store_explicit(&descriptor[kind], -1, memory_order_relaxed);
 	}
-	if (kept && *mine) /* in a child there is none */
-		sys_munmap(kept, kept_bytes);
-	kept = NULL;
+	held = atomic_exchange_explicit(&kept, NULL, memory_order_relaxed);
+	if (held && *mine) /* in a child there is none */
+		(void)sys_munmap(held, kept_bytes); /* ours, and whole */
 	atomic_store_explicit(&replaced, false, memory_order_relaxed);
 }
 
