@@ -220,7 +220,9 @@ static int go_in_front(int signo, const struct action *found, bool in_handler)
 	err = exchange(signo, generation, in_handler, &old);
 	if (err)
 		return err;
-	if (is_ours(&old) && !is_ours(found)) /* another thread was quicker and knows more: put its generation back */
+	/* Another thread was quicker and knows more: put its generation back.  The kernel has no compare and exchange here;
+	 * whoever installs himself in this very moment finds ours, and may yet be called when he has gone again. */
+	if (is_ours(&old) && !is_ours(found))
 		return exchange(signo, generation_of(old.flags), in_handler, &unused);
 	if (!is_ours(&old) && !action_equal(&old, found)) { /* and that one came in between */
 		err = order_push(signo, &order, &old);
