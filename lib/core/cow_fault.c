@@ -35,6 +35,40 @@ bool cow_pending(const struct vpager_region *region, size_t page)
 	return target && safe_of(cow, page) < target->generation;
 }
 
+/* Programs that read a page to write to it would pay for each with two faults.  So where nearly all that were read since the
+ * take were written to next, the others are kept and opened when they are read; now and then one is not, to see whether that
+ * still holds.  What was only read costs a copy then: one in eight, or it is not done, and none where copies are limited. */
+#define HABIT_READ 7u /* for each that is read, and regained with one more when it is written to */
+#define HABIT_MOST 64u
+#define HABIT_TRUSTED 32u
+#define HABIT_SAMPLE 16u
+
+/* All relaxed, and updates may be lost: a wrong guess costs a fault or a copy. */
+bool cow_guess_write(const struct vpager_region *region)
+{
+	struct cow *cow = cow_of(region);
+	const struct cow_snapshot *target = target_of(cow);
+	uint32_t habit = atomic_load_explicit(&cow->habit, memory_order_relaxed);
+
+	if (!target || target->limit_pages)
+		return false;
+	if (habit >= HABIT_TRUSTED && atomic_fetch_add_explicit(&cow->guesses, 1, memory_order_relaxed) % HABIT_SAMPLE)
+		return true;
+	atomic_store_explicit(&cow->habit, habit > HABIT_READ ? habit - HABIT_READ : 0, memory_order_relaxed);
+	return false;
+}
+
+void cow_learn_write(const struct vpager_region *region, size_t page)
+{
+	struct cow *cow = cow_of(region);
+	uint32_t habit = atomic_load_explicit(&cow->habit, memory_order_relaxed) + HABIT_READ + 1;
+
+	if (atomic_load_explicit(&cow->marks[page].shown, memory_order_relaxed) !=
+	    atomic_load_explicit(&cow->generation, memory_order_relaxed))
+		return; /* it was not read since the take */
+	atomic_store_explicit(&cow->habit, habit < HABIT_MOST ? habit : HABIT_MOST, memory_order_relaxed);
+}
+
 void cow_push(struct cow *cow, struct cow_snapshot *snapshot, uint32_t id)
 {
 	struct copy *copy = copies_record(&cow->copies, id);

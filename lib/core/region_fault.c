@@ -174,8 +174,12 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		return OUTCOME_RESOLVED;
 	}
 	before = region_now(region, page, seen);
-	if (to == PAGE_WRITABLE && !write && cow_pending(region, page))
-		to = PAGE_READABLE; /* a copy only for a write */
+	if (to == PAGE_WRITABLE && cow_pending(region, page)) { /* a copy only for a write */
+		if (!write && (!attempt->fault->signo || !cow_guess_write(region))) /* signo: touched, not brought in by a call */
+			to = PAGE_READABLE;
+		else if (page_state(before) == PAGE_READABLE && shown_as(region, seen, VPAGER_ACCESS_READ) == PAGE_WRITABLE)
+			cow_learn_write(region, page); /* might have been guessed */
+	}
 	n = claim_run(region, page, seen, before, to);
 	if (to == PAGE_WRITABLE)
 		preserve_run(region, page, n);

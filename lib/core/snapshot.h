@@ -44,6 +44,8 @@ struct cow {
 	unsigned char *_Atomic away;
 	_Atomic(size_t) away_pages;   /* how many are there */
 	_Atomic(uint32_t) swings;     /* counts them; changes as away does */
+	_Atomic(uint32_t) habit;      /* cow_fault.c: how often pages that were read since a take were written to next; a guess */
+	_Atomic(uint32_t) guesses;    /* that were made by it */
 	struct copies copies;
 	void *memory; /* of marks and opened */
 	size_t memory_bytes;
@@ -66,6 +68,10 @@ static inline uint32_t cow_now(const struct cow *cow, size_t page, uint32_t word
 /* cow_fault.c.  Inside the gate; the page is claimed. */
 /* Whether its bytes have to be kept before it is opened. */
 bool cow_pending(const struct vpager_region *region, size_t page);
+/* It is read, its bytes would have to be kept, and it was written to before: whether to open it at once.  And: it could be read,
+ * and is written to. */
+bool cow_guess_write(const struct vpager_region *region);
+void cow_learn_write(const struct vpager_region *region, size_t page);
 /* Keeps them, if they have to be; whether it did.  A snapshot for which that cannot be done is lost; the page may be opened in any
  * case. */
 bool cow_preserve(struct vpager_region *region, size_t page);
