@@ -337,11 +337,27 @@ static void chain_unlink(struct cow *cow, const struct copy *copy, uint32_t id)
 	}
 }
 
-static void give_back(struct vpager_region *region, struct cow *cow, uint32_t id)
+/* Copies that are given back together: mostly they were taken one after the other. */
+struct leaving {
+	uint32_t first, n;
+};
+
+static void give_back(struct vpager_region *region, struct cow *cow, const struct leaving *leaving)
+{
+	copies_free(&cow->copies, leaving->first, leaving->n);
+	atomic_fetch_sub_explicit(&region->counters.snapshot_pages, leaving->n, memory_order_relaxed);
+}
+
+static void leave(struct vpager_region *region, struct cow *cow, struct leaving *leaving, uint32_t id)
 {
 	chain_unlink(cow, copies_record(&cow->copies, id), id);
-	copies_free(&cow->copies, id);
-	atomic_fetch_sub_explicit(&region->counters.snapshot_pages, 1, memory_order_relaxed);
+	if (id + 1 == leaving->first || id == leaving->first + leaving->n) {
+		leaving->first = id < leaving->first ? id : leaving->first;
+		leaving->n++;
+		return;
+	}
+	give_back(region, cow, leaving);
+	*leaving = (struct leaving){id, 1};
 }
 
 /* Some of the copies that were made for it: an older one's now, or gone.  The rest of the list comes back. */
@@ -349,6 +365,7 @@ static uint32_t free_some(struct vpager_snapshot *snapshot, uint32_t id)
 {
 	struct cow *cow = &snapshot->of->cow;
 	struct cow_snapshot *heir = heir_of(&snapshot->core);
+	struct leaving leaving = {0};
 
 	for (unsigned int i = 0; id && i < FREED_AT_ONCE; i++) {
 		struct copy *copy = copies_record(&cow->copies, id);
@@ -357,9 +374,10 @@ static uint32_t free_some(struct vpager_snapshot *snapshot, uint32_t id)
 		if (heir && copy->after < heir->generation)
 			hand_down(cow, heir, copy, id);
 		else
-			give_back(snapshot->region, cow, id);
+			leave(snapshot->region, cow, &leaving, id);
 		id = next;
 	}
+	give_back(snapshot->region, cow, &leaving);
 	return id;
 }
 

@@ -183,15 +183,24 @@ unsigned char *copies_bytes(struct copies *copies, uint32_t id)
 	return chunk->bytes + at * copies->page_bytes;
 }
 
-void copies_free(struct copies *copies, uint32_t id)
+static void free_slots(struct copies *copies, struct copy_chunk *chunk, uint32_t at, uint32_t n)
 {
-	uint32_t at;
-	struct copy_chunk *chunk = chunk_of(copies, id, &at);
+	(void)sys_madvise(chunk->bytes + at * copies->page_bytes, n * copies->page_bytes, MADV_DONTNEED); /* else it stays until reused */
+	/* release both: the slots' last user is done, and their bits are clear before they count as free */
+	for (uint32_t i = at; i < at + n; i++)
+		atomic_fetch_and_explicit(&chunk->bitmap[i / 32], ~(1u << i % 32), memory_order_release);
+	atomic_fetch_add_explicit(&chunk->free, n, memory_order_release);
+}
 
-	(void)sys_madvise(chunk->bytes + at * copies->page_bytes, copies->page_bytes, MADV_DONTNEED); /* else it stays until reused */
-	/* release both: the slot's last user is done, and its bit is clear before it counts as free */
-	atomic_fetch_and_explicit(&chunk->bitmap[at / 32], ~(1u << at % 32), memory_order_release);
-	atomic_fetch_add_explicit(&chunk->free, 1, memory_order_release);
+void copies_free(struct copies *copies, uint32_t id, uint32_t n)
+{
+	for (uint32_t done = 0, part; done < n; done += part) {
+		uint32_t at;
+		struct copy_chunk *chunk = chunk_of(copies, id + done, &at);
+
+		part = chunk->slots - at < n - done ? chunk->slots - at : n - done;
+		free_slots(copies, chunk, at, part);
+	}
 }
 
 void copies_unmap(struct copies *copies)

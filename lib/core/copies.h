@@ -32,7 +32,7 @@ void copies_init(struct copies *copies, size_t page_bytes);
 uint32_t copies_take(struct copies *copies, int *err); /* a number from 1 on; 0: none, and *err says why */
 struct copy *copies_record(struct copies *copies, uint32_t id);
 unsigned char *copies_bytes(struct copies *copies, uint32_t id);
-void copies_free(struct copies *copies, uint32_t id); /* and its memory; nobody looks at it any more */
+void copies_free(struct copies *copies, uint32_t id, uint32_t n); /* n in a row, and their memory; nobody looks at them any more */
 void copies_unmap(struct copies *copies);             /* all of it */
 
 #endif
