@@ -72,8 +72,9 @@ void snapshots_destroy(struct vpager_region *region)
 
 	if (!all)
 		return;
-	if (all->cow.away)
-		munmap(all->cow.away, region->object.span);
+	for (unsigned int i = 0; i < AWAYS; i++)
+		if (all->cow.aways[i].base)
+			munmap(all->cow.aways[i].base, region->object.span);
 	copies_unmap(&all->cow.copies);
 	munmap(all->cow.memory, all->cow.memory_bytes);
 	pthread_mutex_destroy(&all->turn);
@@ -340,24 +341,36 @@ static void chain_unlink(struct cow *cow, const struct copy *copy, uint32_t id)
 /* Copies that are given back together: mostly they were taken one after the other. */
 struct leaving {
 	uint32_t first, n;
+	unsigned char *elsewhere; /* the bytes of all, of the first; NULL: in their slots */
 };
 
 static void give_back(struct vpager_region *region, struct cow *cow, const struct leaving *leaving)
 {
+	if (leaving->elsewhere)
+		swing_leave(region, leaving->elsewhere, leaving->n);
 	copies_free(&cow->copies, leaving->first, leaving->n);
 	atomic_fetch_sub_explicit(&region->counters.snapshot_pages, leaving->n, memory_order_relaxed);
 }
 
+static unsigned char *moved_by(unsigned char *bytes, size_t n, const struct vpager_region *region)
+{
+	return bytes ? bytes + (n << region->page_shift) : NULL;
+}
+
 static void leave(struct vpager_region *region, struct cow *cow, struct leaving *leaving, uint32_t id)
 {
-	chain_unlink(cow, copies_record(&cow->copies, id), id);
-	if (id + 1 == leaving->first || id == leaving->first + leaving->n) {
-		leaving->first = id < leaving->first ? id : leaving->first;
+	const struct copy *copy = copies_record(&cow->copies, id);
+	unsigned char *bytes = copy->elsewhere;
+
+	chain_unlink(cow, copy, id);
+	if (id + 1 == leaving->first && moved_by(bytes, 1, region) == leaving->elsewhere) {
+		*leaving = (struct leaving){id, leaving->n + 1, bytes};
+	} else if (id == leaving->first + leaving->n && bytes == moved_by(leaving->elsewhere, leaving->n, region)) {
 		leaving->n++;
-		return;
+	} else {
+		give_back(region, cow, leaving);
+		*leaving = (struct leaving){id, 1, bytes};
 	}
-	give_back(region, cow, leaving);
-	*leaving = (struct leaving){id, 1};
 }
 
 /* Some of the copies that were made for it: an older one's now, or gone.  The rest of the list comes back. */

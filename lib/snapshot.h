@@ -53,6 +53,7 @@ struct swing *swing_prepare(const struct vpager_region *region); /* before the g
 int swing_away(struct vpager_region *region, struct swing *swing); /* inside; nothing of the region is visible afterwards */
 void swing_end(struct swing *swing);                             /* what was swung away goes, if nothing needs it */
 void *swing_retire(struct vpager_region *region);                /* inside; the caller's to unmap.  NULL: there is none, or it is in use */
+void swing_leave(struct vpager_region *region, unsigned char *at, size_t n); /* n pages there were copies, and are no more */
 void swing_stop(void);                                           /* all of it is gone */
 void swing_lost(void);                                           /* in a fork child */
 size_t swing_alignment(size_t span);                             /* of a region's base, so that whole page tables can go */

@@ -334,14 +334,40 @@ static int swing_shared(struct vpager_region *region, struct swing *swing)
 	return err;
 }
 
+static struct away *free_away(struct cow *cow)
+{
+	for (unsigned int i = 0; i < AWAYS; i++) /* acquire pairs with the release of whoever unmapped it */
+		if (!atomic_load_explicit(&cow->aways[i].base, memory_order_acquire))
+			return &cow->aways[i];
+	return NULL;
+}
+
+/* n uses less.  The mapping, if they were the last: the caller's to unmap. */
+static void *away_unuse(struct away *away, size_t n)
+{
+	/* acquire and release: everybody is done with it before it goes */
+	return atomic_fetch_sub_explicit(&away->uses, n, memory_order_acq_rel) > n
+	           ? NULL
+	           : atomic_exchange_explicit(&away->base, NULL, memory_order_release);
+}
+
+/* Inside the closed gate.  As away_unuse: what the last swing moved is not the region's any more. */
+static void *retire(struct cow *cow)
+{
+	struct away *away = atomic_exchange_explicit(&cow->away, NULL, memory_order_relaxed);
+
+	return away ? away_unuse(away, 1) : NULL;
+}
+
 /* What is moved away is the pages themselves, and what is missing is a fault: the cut is made.  It can be done again when all are
  * back; the mapping where they were goes then. */
 static int swing_own(struct vpager_region *region, struct swing *swing)
 {
 	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed); /* all relaxed: inside the closed gate */
+	struct away *away = free_away(cow);
 	void *at;
 
-	if (away_pages(cow) > 0 || atomic_load_explicit(&region->executable, memory_order_relaxed))
+	if (!away || away_pages(cow) > 0 || atomic_load_explicit(&region->executable, memory_order_relaxed))
 		return -EBUSY;
 	/* A store may be reading pages where they are.  acquire: it is done with those that are not counted any more */
 	if (atomic_load_explicit(&region->writing, memory_order_acquire) > 0)
@@ -350,8 +376,10 @@ static int swing_own(struct vpager_region *region, struct swing *swing)
 	at = move_away(region, swing);
 	if (sys_is_error(at))
 		return (int)(intptr_t)at;
-	swing->at = atomic_load_explicit(&cow->away, memory_order_relaxed);
-	atomic_store_explicit(&cow->away, at, memory_order_relaxed);
+	swing->at = retire(cow);
+	atomic_store_explicit(&away->uses, 1, memory_order_relaxed);
+	atomic_store_explicit(&away->base, at, memory_order_release); /* with it: see away_leave */
+	atomic_store_explicit(&cow->away, away, memory_order_relaxed);
 	atomic_fetch_add_explicit(&cow->swings, 1, memory_order_relaxed);
 	atomic_store_explicit(&cow->away_pages, atomic_exchange_explicit(&region->at_base, 0, memory_order_relaxed),
 	                      memory_order_relaxed);
@@ -411,8 +439,23 @@ void *swing_retire(struct vpager_region *region)
 {
 	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed);
 
-	/* relaxed: inside the closed gate */
-	return away_pages(cow) > 0 ? NULL : atomic_exchange_explicit(&cow->away, NULL, memory_order_relaxed);
+	return away_pages(cow) > 0 ? NULL : retire(cow);
+}
+
+void swing_leave(struct vpager_region *region, unsigned char *at, size_t n)
+{
+	struct cow *cow = atomic_load_explicit(&region->cow, memory_order_relaxed); /* there are copies: it stays */
+	size_t bytes = n << region->page_shift;
+	struct away *away = cow->aways;
+	void *gone;
+
+	/* acquire: uses is its own; what has these bytes is there, and stays until we say so */
+	while ((uintptr_t)at - (uintptr_t)atomic_load_explicit(&away->base, memory_order_acquire) >= region->object.span)
+		away++;
+	(void)uffd_forget((uintptr_t)at, bytes); /* what stays is memory, and goes with the mapping */
+	gone = away_unuse(away, n);
+	if (gone)
+		munmap(gone, region->object.span);
 }
 
 /* ---- the end ---- */

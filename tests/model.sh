@@ -88,6 +88,7 @@ found "a gate that is not drained" gate.pml 's/gate_word == GATE_CLOSED -> wait_
 found "a gate that opens quietly" gate.pml 's/(gate_word = gate_word & ~GATE_CLOSED;)\s*wait_wake\(ON_GATE\)/$1 skip/' -DREADERS=1 -DWRITERS=1 -DGATE
 found "a ticket for the gate after the look" gate.pml 's/(inline gate_enter_or_ticket\(\)\n\{\n)\twait_prepare\(ON_GATE\);\n(.*?):: else -> skip/$1$2:: else -> wait_prepare(ON_GATE)/s' -DREADERS=1 -DWRITERS=1 -DGATE
 found "a write that keeps no copy" fault.pml 's/-> cow_preserve\(page\)/-> skip/' -DWRITERS=1 -DSNAPSHOTS=1
+found "a page that is let go before what it left is kept" fault.pml 's/cow_left\(page\); (settle_shown\(page, to\))/$1; cow_left(page)/' -DWRITERS=1 -DSNAPSHOTS=1
 found "a fill that opens a page unkept" fault.pml 's/as = \(as == WRITE && cow_pending\(page\) -> READ : as\);/skip;/' -DWRITERS=1 -DSNAPSHOTS=1
 found "a live page that is not looked at again" snapshot.pml 's/:: !is_kept\(mine, page\) ->(\s+REACHED\(read live\))/:: true ->$1/' -DWRITERS=1 -DSNAPSHOTS=2
 found "an absent page that is not looked at again" snapshot.pml 's/:: !is_kept\(mine, page\) ->(\s+REACHED\(read absent\))/:: true ->$1/' -DWRITERS=1 -DEVICTORS=1 -DSNAPSHOTS=1

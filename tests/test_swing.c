@@ -150,6 +150,12 @@ static size_t away(void)
 	return region->cow->away_pages;
 }
 
+/* Where they went. */
+static unsigned char *away_at(void)
+{
+	return region->cow->away->base;
+}
+
 static struct vpager_snapshot *swing(void)
 {
 	unsigned int before = kernel.swings;
@@ -210,6 +216,96 @@ START_TEST(each_page_comes_back_when_it_is_touched)
 }
 END_TEST
 
+/* What no snapshot wants comes back as it is, and nothing stays behind. */
+START_TEST(without_a_snapshot_it_is_moved_back)
+{
+	unsigned char there[PAGES];
+
+	make(0);
+	if (cannot_move[_i])
+		refuse(SYS_ioctl, MOVE, cannot_move[_i], 0, FOR_EVER);
+	vpager_snapshot_free(swing());
+	for (size_t page = 1; page < PAGES; page++)
+		*page_at(page) = byte_of(page);
+	if (cannot_move[_i])
+		ck_assert_uint_eq(kernel.refused, PAGES - 1);
+	ck_assert_uint_eq(away(), 1);
+	OK(mincore(away_at(), PAGES * page_size(), there));
+	for (size_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(there[page] & 1, page == 0);
+	sure_all();
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 0);
+	finish(swing());
+}
+END_TEST
+
+/* Pages that are written to leave their bytes where they are, which goes with the last of them. */
+START_TEST(what_was_moved_away_is_the_copies)
+{
+	struct vpager_snapshot *older, *newer;
+	unsigned char there[PAGES], *first, *second;
+
+	make(0);
+	older = swing();
+	first = away_at();
+	for (size_t page = 0; page < PAGES; page++)
+		if (page % 4)
+			*page_at(page) = 0xaa;
+		else
+			SURE(*page_at(page) == byte_of(page), "page %zu", page);
+	ck_assert_uint_eq(away(), 0);
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, PAGES / 4 * 3 * page_size());
+	OK(mincore(first, PAGES * page_size(), there));
+	for (size_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(there[page] & 1, page % 4 != 0); /* what was only read is not here twice */
+	newer = swing();
+	second = away_at();
+	for (size_t page = 0; page < PAGES; page++)
+		*page_at(page) = 0xbb;
+	sure_snapshot(older);
+	for (size_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(read_byte(newer, page * page_size()), page % 4 ? 0xaa : byte_of(page));
+	vpager_snapshot_free(newer); /* a quarter of its copies is handed down */
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, PAGES * page_size());
+	sure_snapshot(older);
+	OK(mincore(second, PAGES * page_size(), there));
+	for (size_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(there[page] & 1, page % 4 == 0);
+	vpager_snapshot_free(older);
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 0);
+	ck_assert(mincore(first, PAGES * page_size(), there) == -1 && errno == ENOMEM);
+	ck_assert(mincore(second, PAGES * page_size(), there) == -1 && errno == ENOMEM);
+	finish(NULL);
+}
+END_TEST
+
+START_TEST(where_too_much_is_kept_it_passes)
+{
+	struct vpager_snapshot *all[AWAYS + 1];
+
+	make(0);
+	for (size_t i = 0; i < AWAYS; i++) {
+		all[i] = swing();
+		for (size_t page = 0; page < PAGES; page++)
+			*page_at(page) = (unsigned char)i;
+	}
+	all[AWAYS] = take_with(region, VPAGER_ARM_SWING);
+	ck_assert_uint_eq(kernel.swings, AWAYS);
+	memset(base, 0xee, PAGES * page_size());
+	sure_snapshot(all[0]);
+	for (size_t i = 1; i <= AWAYS; i++)
+		for (size_t page = 0; page < PAGES; page++)
+			ck_assert_int_eq(read_byte(all[i], page * page_size()), i - 1);
+	vpager_snapshot_free(all[AWAYS / 2]);
+	vpager_snapshot_free(swing());
+	for (size_t i = 0; i <= AWAYS; i++)
+		if (i != AWAYS / 2)
+			vpager_snapshot_free(all[i]);
+	ck_assert_uint_eq(stats_of(region).snapshot_bytes, 0);
+	finish(NULL);
+}
+END_TEST
+
 START_TEST(it_is_written_back_and_evicted_where_it_is)
 {
 	struct vpager_snapshot *snapshot;
@@ -223,7 +319,7 @@ START_TEST(it_is_written_back_and_evicted_where_it_is)
 	ck_assert_uint_eq(away(), PAGES);
 	OK(vpager_region_evict(region, 0, PAGES / 2 * page_size()));
 	ck_assert_uint_eq(away(), PAGES / 2);
-	OK(mincore(region->cow->away, PAGES * page_size(), there));
+	OK(mincore(away_at(), PAGES * page_size(), there));
 	for (size_t page = 0; page < PAGES; page++)
 		ck_assert_int_eq(there[page] & 1, page >= PAGES / 2);
 	ck_assert_uint_eq(stats_of(region).resident_bytes, PAGES / 2 * page_size());
@@ -345,7 +441,7 @@ START_TEST(a_fork_child_does_not_find_it)
 
 	make(0);
 	snapshot = swing();
-	ck_assert(kernel_reads(region->cow->away + 5 * page_size()));
+	ck_assert(kernel_reads(away_at() + 5 * page_size()));
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
@@ -355,7 +451,7 @@ START_TEST(a_fork_child_does_not_find_it)
 	pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); /* no handler of ours runs there */
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
-		_exit(kernel_reads(region->cow->away + 5 * page_size()));
+		_exit(kernel_reads(away_at() + 5 * page_size()));
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 	sure_all();
@@ -469,13 +565,18 @@ START_TEST(mappings_that_are_changing_are_waited_for)
 	make(0);
 	snapshot = swing();
 	(void)*(volatile unsigned char *)page_at(1);
+	if (requests[_i] == MOVE) {
+		vpager_snapshot_free(snapshot);
+		snapshot = NULL;
+	}
 	refuse(SYS_ioctl, requests[_i], EAGAIN, 0, 300);
 	ck_assert_int_eq(try_store(page_at(1), 5, NULL), 0);
 	ck_assert_int_eq(try_store(page_at(3), 5, NULL), 0);
 	ck_assert_int_eq(try_load(page_at(5), NULL), byte_of(5));
 	ck_assert_uint_eq(kernel.refused, 300);
 	ck_assert_int_eq(*page_at(3), 5);
-	sure_snapshot(snapshot);
+	if (snapshot)
+		sure_snapshot(snapshot);
 	finish(snapshot);
 }
 END_TEST
@@ -491,10 +592,12 @@ static const struct {
                 {SYS_madvise, 0, ENOMEM}};
 #define FAILURES (int)(sizeof failures / sizeof *failures)
 
-/* Written to in sequence pages come back in runs, of which a part may have come when an error stops the rest. */
+/* Written to in sequence pages come back in runs, of which a part may have come when an error stops the rest.  Without the snapshot,
+ * too: then they are moved. */
 START_TEST(of_a_run_that_comes_back_in_part_nothing_is_lost)
 {
-	int i = _i / 2 % FAILURES, times = _i / 2 / FAILURES ? 3 : 1, after = -1;
+	int i = _i / 2 % FAILURES, times = _i / 2 / FAILURES % 2 ? 3 : 1, after = -1;
+	bool freed = _i / 4 / FAILURES;
 	struct vpager_snapshot *snapshot;
 	unsigned int met;
 
@@ -504,6 +607,10 @@ START_TEST(of_a_run_that_comes_back_in_part_nothing_is_lost)
 		for (size_t page = 0; page < PAGES; page++)
 			*page_at(page) = byte_of(page); /* only what was written comes back for writing in runs */
 		snapshot = swing();
+		if (freed) {
+			vpager_snapshot_free(snapshot);
+			snapshot = NULL;
+		}
 		refuse(failures[i].nr, failures[i].request, failures[i].error, ++after, times);
 		for (size_t page = 0; page < PAGES; page++) {
 			int err;
@@ -515,7 +622,7 @@ START_TEST(of_a_run_that_comes_back_in_part_nothing_is_lost)
 		refuse(0, 0, 0, 0, 0);
 		for (size_t page = 0; page < PAGES; page++)
 			SURE(*page_at(page) == (unsigned char)(page ^ 0x80), "page %zu, failure %d", page, after);
-		if (failures[i].nr != SYS_madvise || read_byte(snapshot, 0) != -ENOMEM) /* it can have got no memory for its copies */
+		if (snapshot && (failures[i].nr != SYS_madvise || read_byte(snapshot, 0) != -ENOMEM)) /* no memory for its copies */
 			sure_snapshot(snapshot);
 		ck_assert_uint_eq(away(), 0);
 		ck_assert_uint_eq(stats_of(region).resident_bytes, PAGES * page_size());
@@ -656,6 +763,9 @@ int main(void)
 		return EXIT_FAILURE;
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, each_page_comes_back_when_it_is_touched, 0, 6);
+	tcase_add_loop_test(tcase, without_a_snapshot_it_is_moved_back, 0, 3);
+	tcase_add_test(tcase, what_was_moved_away_is_the_copies);
+	tcase_add_test(tcase, where_too_much_is_kept_it_passes);
 	tcase_add_test(tcase, it_is_written_back_and_evicted_where_it_is);
 	tcase_add_test(tcase, private_pages_go_to_swap_from_there);
 	tcase_add_test(tcase, it_can_be_forbidden_and_allowed_again);
@@ -665,7 +775,7 @@ int main(void)
 	tcase_add_loop_test(tcase, it_passes_where_it_cannot_swing, 0, 5);
 	tcase_add_test(tcase, pages_stay_where_a_store_reads_them);
 	tcase_add_loop_test(tcase, mappings_that_are_changing_are_waited_for, 0, 3);
-	tcase_add_loop_test(tcase, of_a_run_that_comes_back_in_part_nothing_is_lost, 0, 4 * FAILURES);
+	tcase_add_loop_test(tcase, of_a_run_that_comes_back_in_part_nothing_is_lost, 0, 8 * FAILURES);
 	tcase_add_test(tcase, other_regions_go_on_while_one_swings);
 	tcase_add_test(tcase, nothing_is_left_of_it);
 	tcase_add_loop_test(tcase, no_take_waits_for_a_descriptor_that_somebody_closed, 0, 2);

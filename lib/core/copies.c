@@ -136,7 +136,7 @@ static uint32_t first_id(const struct copies *copies, unsigned int k)
 	return (((1u << k) - 1) << copies->first_shift) + 1;
 }
 
-uint32_t copies_take(struct copies *copies, int *err)
+uint32_t copies_take(struct copies *copies, unsigned char *elsewhere, int *err)
 {
 	*err = -ENOMEM;
 	for (unsigned int k = 0; k < COPY_CHUNKS; k++) {
@@ -151,7 +151,9 @@ uint32_t copies_take(struct copies *copies, int *err)
 		if (reserve(chunk)) {
 			uint32_t slot = take_bit(chunk);
 
-			ask_ahead(copies, chunk, slot);
+			if (!elsewhere)
+				ask_ahead(copies, chunk, slot);
+			chunk->record[slot].elsewhere = elsewhere;
 			return first_id(copies, k) + slot;
 		}
 	}
@@ -180,12 +182,13 @@ unsigned char *copies_bytes(struct copies *copies, uint32_t id)
 	uint32_t at;
 	struct copy_chunk *chunk = chunk_of(copies, id, &at);
 
-	return chunk->bytes + at * copies->page_bytes;
+	return chunk->record[at].elsewhere ? chunk->record[at].elsewhere : chunk->bytes + at * copies->page_bytes;
 }
 
 static void free_slots(struct copies *copies, struct copy_chunk *chunk, uint32_t at, uint32_t n)
 {
-	(void)sys_madvise(chunk->bytes + at * copies->page_bytes, n * copies->page_bytes, MADV_DONTNEED); /* else it stays until reused */
+	if (!chunk->record[at].elsewhere)
+		(void)sys_madvise(chunk->bytes + at * copies->page_bytes, n * copies->page_bytes, MADV_DONTNEED); /* else it stays until reused */
 	/* release both: the slots' last user is done, and their bits are clear before they count as free */
 	for (uint32_t i = at; i < at + n; i++)
 		atomic_fetch_and_explicit(&chunk->bitmap[i / 32], ~(1u << i % 32), memory_order_release);

@@ -81,11 +81,11 @@ void cow_push(struct cow *cow, struct cow_snapshot *snapshot, uint32_t id)
 }
 
 /* Room for one copy more of this snapshot's; 0: it is lost. */
-static uint32_t take_room(struct cow *cow, struct cow_snapshot *snapshot)
+static uint32_t take_room(struct cow *cow, struct cow_snapshot *snapshot, unsigned char *elsewhere)
 {
 	size_t pages = atomic_fetch_add_explicit(&snapshot->pages, 1, memory_order_relaxed) + 1; /* before: together they stay within */
 	int err = -EDQUOT;
-	uint32_t id = snapshot->limit_pages && pages > snapshot->limit_pages ? 0 : copies_take(&cow->copies, &err);
+	uint32_t id = snapshot->limit_pages && pages > snapshot->limit_pages ? 0 : copies_take(&cow->copies, elsewhere, &err);
 
 	if (id == 0) {
 		atomic_fetch_sub_explicit(&snapshot->pages, 1, memory_order_relaxed);
@@ -106,20 +106,22 @@ static void chain_push(struct mark *mark, struct copy *copy, uint32_t id)
 	while (!atomic_compare_exchange_weak_explicit(&mark->copies, &head, id, memory_order_release, memory_order_relaxed));
 }
 
-bool cow_preserve(struct vpager_region *region, size_t page)
+/* elsewhere: where the bytes are and can stay, or NULL. */
+static bool preserve(struct vpager_region *region, size_t page, unsigned char *elsewhere)
 {
 	struct cow *cow = cow_of(region);
 	struct cow_snapshot *target;
 	bool kept = false;
 
 	while (cow && (target = target_of(cow)) && safe_of(cow, page) < target->generation) {
-		uint32_t id = take_room(cow, target);
+		uint32_t id = take_room(cow, target, elsewhere);
 		struct copy *copy;
 
 		if (id == 0)
 			continue; /* for the next older one */
 		copy = copies_record(&cow->copies, id);
-		program_bytes_copy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page), region->page_bytes);
+		if (!elsewhere)
+			program_bytes_copy(copies_bytes(&cow->copies, id), region->engine->bytes(region, page), region->page_bytes);
 		copy->page = page;
 		copy->after = safe_of(cow, page);
 		atomic_store_explicit(&copy->upto, target->generation, memory_order_relaxed); /* published by the pushes */
@@ -132,6 +134,22 @@ bool cow_preserve(struct vpager_region *region, size_t page)
 		kept = true;
 	}
 	return kept;
+}
+
+bool cow_preserve(struct vpager_region *region, size_t page)
+{
+	return preserve(region, page, NULL);
+}
+
+bool cow_preserved_at(struct vpager_region *region, size_t page, unsigned char *at)
+{
+	struct cow *cow = cow_of(region);
+
+	if (!preserve(region, page, at))
+		return false;
+	/* relaxed: inside the gate, so it is the region's last one, which is a use too, and the copy cannot go before the gate closes */
+	atomic_fetch_add_explicit(&atomic_load_explicit(&cow->away, memory_order_relaxed)->uses, 1, memory_order_relaxed);
+	return true;
 }
 
 void cow_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to)

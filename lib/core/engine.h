@@ -46,6 +46,8 @@ struct engine {
 	void (*abandon)(struct vpager_region *region, size_t page, size_t n);
 	/* Where the bytes of a page that is present can be read, whatever is visible of it; good until something of it changes. */
 	const unsigned char *(*bytes)(const struct vpager_region *region, size_t page);
+	/* Whether to show the page for writing leaves its bytes where they are, and keeps them for snapshots: cow_preserved_at.  NULL: no. */
+	bool (*leaves)(const struct vpager_region *region, size_t page);
 	/* What is visible of present pages changes; PROT_NONE hides them and keeps the bytes.  -ENOMEM: no mapping, or no memory,
 	 * to be had; they are as before. */
 	int (*protect)(struct vpager_region *region, size_t page, size_t n, int from, int to);

@@ -42,8 +42,9 @@ enum place {
 static unsigned char *away_of(const struct vpager_region *region)
 {
 	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+	const struct away *away = cow ? atomic_load_explicit(&cow->away, memory_order_relaxed) : NULL;
 
-	return cow ? atomic_load_explicit(&cow->away, memory_order_relaxed) : NULL;
+	return away ? atomic_load_explicit(&away->base, memory_order_relaxed) : NULL;
 }
 
 /* Of a present page; by its claimant, or where nobody can claim it. */
@@ -336,28 +337,68 @@ static size_t move_back(struct vpager_region *region, size_t page, size_t n)
 	return done >> region->page_shift;
 }
 
-/* On error those that were copied are away as before; of those that were moved, which are open, `hide` makes what it likes. */
-static int bring_back(struct vpager_region *region, size_t page, size_t n, int to)
+static bool leaves(const struct vpager_region *region, size_t page)
 {
-	size_t moved = to & PROT_WRITE ? move_back(region, page, n) : 0, left = n - moved;
-	const unsigned char *from;
-	int err;
+	return place_of(region, page) == AWAY;
+}
+
+/* What was copied: of what is left, whatever is no snapshot's goes.  What is open is claimed still: nobody takes it for the
+ * snapshot's. */
+static void leave_behind(struct vpager_region *region, size_t page, size_t n, unsigned char *from, bool open)
+{
+	size_t bytes = region->page_bytes, none = 0; /* how many before this one nobody keeps */
+	bool kept = false;
+
+	for (size_t i = 0; i <= n; i++) {
+		bool keeps = i < n && open && cow_preserved_at(region, page + i, from + i * bytes);
+
+		if (none && (keeps || i == n))
+			(void)uffd_forget((uintptr_t)(from + (i - none) * bytes), none * bytes); /* what stays is memory, and goes with the mapping */
+		none = keeps ? 0 : none + 1;
+		kept |= keeps;
+	}
+	if (kept)
+		count(&region->counters.cow_copies, 1);
+}
+
+static int copy_back(struct vpager_region *region, size_t page, size_t n, bool open)
+{
+	unsigned char *from = away_of(region) + (page << region->page_shift);
+	int err = copy_in(region, page, from, n << region->page_shift, !open);
+
+	if (err)
+		return err;
+	settle_home(region, page, n);
+	leave_away(region, n);
+	leave_behind(region, page, n, from, open);
+	return 0;
+}
+
+/* Pages whose bytes no snapshot wants come back by their page table entries, where the kernel can do that. */
+static int bring_back_open(struct vpager_region *region, size_t page, size_t n)
+{
+	size_t moved = cow_pending(region, page) ? 0 : move_back(region, page, n);
 
 	if (moved) {
 		settle_home(region, page, moved);
 		leave_away(region, moved);
 	}
-	if (left == 0)
-		return 0;
-	page += moved;
-	from = bytes(region, page);
-	err = copy_in(region, page, from, left << region->page_shift, !(to & PROT_WRITE));
-	if (err)
-		return err;
-	settle_home(region, page, left);
-	leave_away(region, left);
-	(void)uffd_forget((uintptr_t)from, left << region->page_shift); /* what stays is memory, and goes with the mapping */
-	return 0;
+	return moved < n ? copy_back(region, page + moved, n - moved, true) : 0;
+}
+
+/* On error those that were not brought are away as before; of the others, which are open, `hide` makes what it likes. */
+static int bring_back(struct vpager_region *region, size_t page, size_t n, int to)
+{
+	int err = 0;
+
+	if (!(to & PROT_WRITE))
+		return copy_back(region, page, n, false);
+	for (size_t run; n > 0 && !err; page += run, n -= run) {
+		for (run = 1; run < n && cow_pending(region, page + run) == cow_pending(region, page);)
+			run++;
+		err = bring_back_open(region, page, run);
+	}
+	return err;
 }
 
 static int show(struct vpager_region *region, size_t page, size_t n, enum place from, int to)
@@ -436,7 +477,7 @@ static int drop(struct vpager_region *region, size_t page, size_t n, int prot)
 
 #define OPERATIONS                                                                                                           \
 	.forked = true, .reserve = reserve, .frame = frame, .put = put, .publish = publish, .keep = keep, .release = release, \
-	.abandon = abandon, .bytes = bytes, .protect = protect, .drop = drop
+	.abandon = abandon, .bytes = bytes, .leaves = leaves, .protect = protect, .drop = drop
 
 const struct engine engine_uffd = {.id = VPAGER_ENGINE_UFFD, .name = "userfaultfd", OPERATIONS};
 const struct engine engine_uffd_thread = {.id = VPAGER_ENGINE_UFFD_THREAD, .name = "userfaultfd, threads", OPERATIONS};

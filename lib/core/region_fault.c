@@ -138,7 +138,8 @@ static void preserve_run(struct vpager_region *region, size_t page, size_t n)
 	bool kept = false;
 
 	for (size_t i = 0; i < n; i++)
-		kept |= cow_preserve(region, page + i);
+		if (!region->engine->leaves || !region->engine->leaves(region, page + i)) /* else it does so itself */
+			kept |= cow_preserve(region, page + i);
 	if (kept)
 		count(&region->counters.cow_copies, 1);
 }

@@ -31,6 +31,14 @@ struct cow_snapshot {
 	_Atomic(int) lost;            /* given up: why, as a negative errno value */
 };
 
+/* What a swing of the userfaultfd engine moved away.  It goes with its last use: that it is the region's last one, and each copy
+ * whose bytes are there. */
+struct away {
+	unsigned char *_Atomic base; /* NULL: free */
+	_Atomic(size_t) uses;
+};
+#define AWAYS 64
+
 struct cow {
 	_Atomic(uint32_t) generation; /* counts takes; changes inside the closed gate only, as does hidden */
 	_Atomic(uint32_t) hidden;     /* the last generation that began with nothing visible */
@@ -41,11 +49,12 @@ struct cow {
 	_Atomic(size_t) opened_n;     /* may be more than opened_most: nobody knows them all */
 	/* engine_uffd.c: where the region's pages went by the last swing, if some are not back; NULL: nowhere.  Changes inside the
 	 * closed gate only. */
-	unsigned char *_Atomic away;
-	_Atomic(size_t) away_pages;   /* how many are there */
+	struct away *_Atomic away;
+	_Atomic(size_t) away_pages;   /* how many are there, not counting those that are copies now */
 	_Atomic(uint32_t) swings;     /* counts them; changes as away does */
 	_Atomic(uint32_t) habit;      /* cow_fault.c: how often pages that were read since a take were written to next; a guess */
 	_Atomic(uint32_t) guesses;    /* that were made by it */
+	struct away aways[AWAYS];
 	struct copies copies;
 	void *memory; /* of marks and opened */
 	size_t memory_bytes;
@@ -75,6 +84,9 @@ void cow_learn_write(const struct vpager_region *region, size_t page);
 /* Keeps them, if they have to be; whether it did.  A snapshot for which that cannot be done is lost; the page may be opened in any
  * case. */
 bool cow_preserve(struct vpager_region *region, size_t page);
+/* The page was opened already, with its bytes as they were still at `at`, in the region's `away`: they are the copy, if there has
+ * to be one. */
+bool cow_preserved_at(struct vpager_region *region, size_t page, unsigned char *at);
 /* It is about to be settled as `to`; before: its word before the claim, as region_now had it. */
 void cow_shown(struct vpager_region *region, size_t page, uint32_t before, enum page_state to);
 

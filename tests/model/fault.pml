@@ -56,14 +56,17 @@ inline show_page(page, access)
 		:: else ->
 			if
 			:: to == PAGE_WRITABLE && access == READ && cow_pending(page) -> to = PAGE_READABLE
-			:: to == PAGE_WRITABLE && !(access == READ && cow_pending(page)) -> cow_preserve(page)
+			/* also for a read that a write is expected to follow */
+			:: to == PAGE_WRITABLE -> cow_preserve(page)
+			:: to == PAGE_WRITABLE && page_state(before) == PAGE_HIDDEN -> cow_leave(page)
 			:: else -> skip
 			fi;
 			protect(page, (to == PAGE_WRITABLE -> MMU_WRITE : MMU_READ), err);
 			if
 			:: err -> outcome = FAILED; page_settle(page, page_state(before), 0, 0)
-			:: else -> settle_shown(page, to)
+			:: else -> cow_left(page); settle_shown(page, to)
 			fi;
+			cow_forget();
 			gate_leave();
 			region_settled(page)
 		fi

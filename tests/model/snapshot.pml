@@ -26,7 +26,7 @@ bool loose[GENERATIONS * PAGES];
 
 #define cow_pending(page) (mark_safe[page] < newest_alive)
 
-inline cow_preserve(page)
+inline cow_keep(page, from)
 {
 	do
 	:: cow_pending(page) ->
@@ -35,7 +35,7 @@ inline cow_preserve(page)
 			generations = mark_safe[page] + 1;
 			do
 			:: generations <= newest_alive ->
-				kept[at(generations, page)].low = frame[page].low;
+				kept[at(generations, page)].low = from.low;
 				generations++
 			:: else -> break
 			od;
@@ -44,7 +44,7 @@ inline cow_preserve(page)
 		d_step {
 			do
 			:: generations <= newest_alive ->
-				kept[at(generations, page)].high = frame[page].high;
+				kept[at(generations, page)].high = from.high;
 				generations++
 			:: else -> break
 			od;
@@ -55,12 +55,36 @@ inline cow_preserve(page)
 	od
 }
 
+inline cow_preserve(page)
+{
+	cow_keep(page, frame[page])
+}
+
+/* What a swing moved away stays where it is while the page comes back, open: it is kept afterwards, before the page is settled. */
+inline cow_leave(page)
+{
+	d_step { leaves = true; left.low = frame[page].low; left.high = frame[page].high }
+}
+
+inline cow_left(page)
+{
+	if
+	:: leaves -> REACHED(left); cow_keep(page, left)
+	:: else -> skip
+	fi
+}
+
+inline cow_forget()
+{
+	d_step { leaves = false; left.low = 0; left.high = 0 }
+}
+
 inline cow_shown(page)
 {
 	mark_shown[page] = generation
 }
 
-#define COW_LOCALS byte generations
+#define COW_LOCALS byte generations; bool leaves; bytes left
 
 /* ---- the cut ---- */
 
@@ -260,6 +284,9 @@ inline read_all(mine)
 #define region_now(w, page) (w)
 #define cow_pending(page) false
 #define cow_preserve(page) skip
+#define cow_leave(page) skip
+#define cow_left(page) skip
+#define cow_forget() skip
 #define cow_shown(page) skip
 #define COW_LOCALS bool no_snapshots
 
