@@ -353,7 +353,8 @@ int vpager_snapshot_take_many(struct vpager_snapshot **out, struct vpager_region
 int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len);
 
 /* A store with the snapshot's bytes, read-only; it keeps the snapshot alive.  A region over it is a view if
- * VPAGER_REGION_READ_ONLY, else a private clone.  Read in worker threads.  Errors as of vpager_snapshot_read. */
+ * VPAGER_REGION_READ_ONLY, else a private clone.  Read in worker threads, but for pages that did not change, where both are of
+ * VPAGER_ENGINE_MPROTECT: those are not copied.  Errors as of vpager_snapshot_read. */
 int vpager_store_snapshot(struct vpager_store **out, struct vpager_snapshot *snapshot);
 
 /* The region's bytes become the snapshot's again: pages that changed since are written to, as by any other write, so other
@@ -484,6 +485,7 @@ struct vpager_region_stats {
 	uint64_t retries;     /* faults that found another thread at work on the page, or the page visible already */
 	uint64_t cow_copies;  /* times that bytes were kept for a snapshot: runs of pages that are written in sequence are one */
 	uint64_t cow_pages;   /* pages of these */
+	uint64_t lent_pages;  /* of fill_pages, those of a view or clone that are the region's own, without a copy */
 	uint64_t resident_bytes, dirty_bytes, swapped_bytes; /* now */
 	uint64_t snapshot_bytes;                             /* now: kept for snapshots, besides resident_bytes */
 	uint64_t reasons[VPAGER_FAULT_REASONS];              /* faults by reason, indexed by enum vpager_fault_reason */

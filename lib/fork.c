@@ -39,6 +39,12 @@ static struct {
 	arch_sigset_t open;
 } forking;
 
+/* Its mappings are replaced, and marked after that: nobody may be in between. */
+static bool borrows(const struct vpager_region *region)
+{
+	return atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_LIVE && region->lender;
+}
+
 static bool inherits(const struct vpager_region *region)
 {
 	return atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_LIVE && (region->flags & VPAGER_REGION_FORK);
@@ -109,9 +115,10 @@ static void before_fork(void)
 	for (size_t i = 0; i < region_slots(); i++) {
 		struct vpager_region *region = region_slot(i);
 
+		if (inherits(region) || borrows(region))
+			gate_close(&region->gate);
 		if (!inherits(region))
 			continue;
-		gate_close(&region->gate);
 		forking.closed = true;
 		err = err ? err : cut(region);
 	}
@@ -130,8 +137,8 @@ static void in_parent(void)
 			;
 		close(forking.pipe[0]);
 	}
-	for (size_t i = 0; forking.closed && i < region_slots(); i++)
-		if (inherits(region_slot(i))) {
+	for (size_t i = 0; i < region_slots(); i++)
+		if (inherits(region_slot(i)) || borrows(region_slot(i))) {
 			if (region_slot(i)->engine->forked) /* only a raw clone could tell if this failed */
 				(void)region_inheritable(region_slot(i), false);
 			gate_open(&region_slot(i)->gate);
@@ -149,6 +156,7 @@ static void become_gone(struct vpager_region *region)
 	region->frames_bytes = 0;
 	region->residency.bytes = 0;
 	region->pinned_pages = 0;
+	region->lender = NULL;
 	region_swap_forget(region);
 	atomic_store_explicit(&region->life, REGION_GONE, memory_order_relaxed); /* the only thread */
 }

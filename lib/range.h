@@ -14,9 +14,9 @@ struct range {
 /* The pages that [off, off + len) touches.  -EINVAL: beyond the region.  -ESTALE: the parent's region. */
 int range_check(const struct vpager_region *region, size_t off, size_t len, struct range *out);
 
-/* Until the page can be read, or written to; *seen: its word then. */
-int range_bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen);
-/* The same, and it stays so until range_unpin. */
+/* Until the page can be read. */
+int range_bring(struct vpager_region *region, size_t page, const arch_sigset_t *open);
+/* Until it can be read, or written to, and it stays so until range_unpin. */
 int range_pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open);
 
 /* Sleeps until somebody else's claim on the page is over, with the program's signals open meanwhile. */

@@ -187,6 +187,23 @@ static int choose_engine(enum vpager_engine asked, const struct engine **out, co
 	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ? err : err ? -ENOTSUP : 0;
 }
 
+/* ---- lending ---- */
+
+/* Over a snapshot of a region whose pages can be mapped here.  The store keeps the snapshot, and that the region.  A fork child has
+ * nothing of the lender's. */
+static void find_lender(struct vpager_region *region)
+{
+	const struct vpager_snapshot *snapshot = view_snapshot(region->store);
+
+	if (!snapshot || snapshot->stale || region->engine != &engine_mprotect || snapshot->region->engine != &engine_mprotect ||
+	    (region->flags & VPAGER_REGION_FORK) || region->page_bytes != snapshot->region->page_bytes ||
+	    region->store_offset % region->page_bytes)
+		return;
+	region->lender = snapshot->region;
+	region->lender_snapshot = &snapshot->core;
+	region->lender_first = (size_t)(region->store_offset >> region->page_shift);
+}
+
 /* ---- building ---- */
 
 static void describe(struct vpager_region *region, const struct vpager_region_options *o, uint64_t store_length)
@@ -290,6 +307,8 @@ static int build(struct vpager_region *region, const struct vpager_region_option
 		err = map(region, o->address, other);
 	if (!err)
 		err = region_table_create(region);
+	if (!err)
+		find_lender(region);
 	if (!err)
 		err = first_swap(region, o);
 	if (!err && region_needs_workers(region))

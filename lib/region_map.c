@@ -185,10 +185,12 @@ void region_unmap(struct vpager_region *region)
  * a child has the parent's mappings, shared and as visible as they were.  Who takes advice that does not exist is one. */
 void region_leave(struct vpager_region *region)
 {
-	if (madvise((void *)region->object.base, system_page_bytes(), -1) == 0) {
+	bool emulated = madvise((void *)region->object.base, system_page_bytes(), -1) == 0;
+
+	if (emulated || atomic_load_explicit(&region->strayed, memory_order_relaxed)) /* see lend.c */
 		munmap((void *)region->object.base, region->object.span);
+	if (emulated)
 		munmap(region->alias, region->object.span);
-	}
 	region->alias = NULL;
 }
 

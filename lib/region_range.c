@@ -45,23 +45,29 @@ int range_await(struct vpager_region *region, size_t page, const arch_sigset_t *
 
 /* ---- bringing in ---- */
 
+/* What is pinned stays, so it is no page that is lent. */
+enum want { WANT_READ, WANT_PINNED, WANT_PINNED_FOR_WRITE };
+
 /* The page, whose word is `seen`, can be accessed so. */
-static bool ready(const struct vpager_region *region, size_t page, uint32_t seen, bool write)
+static bool ready(const struct vpager_region *region, size_t page, uint32_t seen, enum want want)
 {
 	enum page_state state = page_state(region_now(region, page, seen));
 
-	return state == PAGE_WRITABLE || (!write && state == PAGE_READABLE);
+	if (want != WANT_READ && page_lent(region, seen))
+		return false;
+	return state == PAGE_WRITABLE || (want != WANT_PINNED_FOR_WRITE && state == PAGE_READABLE);
 }
 
-static bool is_here(const struct vpager_region *region, size_t page, bool write, uint32_t *seen)
+static bool is_here(const struct vpager_region *region, size_t page, enum want want, uint32_t *seen)
 {
 	*seen = page_load(&region->table.word[page]);
-	return ready(region, page, *seen, write);
+	return ready(region, page, *seen, want);
 }
 
 /* Until it is so. */
-static int bring_now(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+static int bring_now(struct vpager_region *region, size_t page, enum want want, const arch_sigset_t *open, uint32_t *seen)
 {
+	bool write = want == WANT_PINNED_FOR_WRITE;
 	struct vpager_fault access = {
 	    .size = sizeof access,
 	    .faulting_address = region_page_address(region, page),
@@ -73,12 +79,12 @@ static int bring_now(struct vpager_region *region, size_t page, bool write, cons
 	    .origin = VPAGER_ORIGIN_REGION,
 	    .object = region,
 	};
-	struct attempt attempt = {.fault = &access};
+	struct attempt attempt = {.fault = &access, .own = want != WANT_READ};
 	arch_sigset_t closed;
 	enum outcome outcome;
 	int err;
 
-	while (!is_here(region, page, write, seen)) {
+	while (!is_here(region, page, want, seen)) {
 		outcome = region_attempt(region, page, &attempt);
 		if (outcome == OUTCOME_FAILED)
 			return access.error;
@@ -94,9 +100,16 @@ static int bring_now(struct vpager_region *region, size_t page, bool write, cons
 	return 0;
 }
 
-int range_bring(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open, uint32_t *seen)
+static int bring(struct vpager_region *region, size_t page, enum want want, const arch_sigset_t *open, uint32_t *seen)
 {
-	return is_here(region, page, write, seen) ? 0 : bring_now(region, page, write, open, seen);
+	return is_here(region, page, want, seen) ? 0 : bring_now(region, page, want, open, seen);
+}
+
+int range_bring(struct vpager_region *region, size_t page, const arch_sigset_t *open)
+{
+	uint32_t seen;
+
+	return bring(region, page, WANT_READ, open, &seen);
 }
 
 /* Whether so many bytes can be held at once: a thread's reserve stays free. */
@@ -176,7 +189,6 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	struct range all;
 	const size_t *in_order;
 	size_t *memory;
-	uint32_t seen;
 	int err = range_check(region, 0, region ? region->length : 0, &all);
 
 	if (err || (n && !page))
@@ -192,7 +204,7 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 	signals_close(&open);
 	fetch_runs(region, in_order, n);
 	for (size_t i = 0; i < n && !err; i++)
-		err = range_bring(region, page[i], false, &open, &seen);
+		err = range_bring(region, page[i], &open);
 	signals_restore(&open);
 	free(memory);
 	return err;
@@ -226,7 +238,7 @@ static int count_pinned(struct vpager_region *region)
 }
 
 /* One pin more on a page as `seen`, if it is still accessible: inside the gate, behind which a snapshot may have been taken. */
-static bool pin_ready(struct vpager_region *region, size_t page, bool write, uint32_t *seen)
+static bool pin_ready(struct vpager_region *region, size_t page, enum want want, uint32_t *seen)
 {
 	bool pinned = false;
 
@@ -234,7 +246,7 @@ static bool pin_ready(struct vpager_region *region, size_t page, bool write, uin
 		gate_await(&region->gate);
 		return false;
 	}
-	if (ready(region, page, *seen, write))
+	if (ready(region, page, *seen, want))
 		pinned = page_pin(&region->table.word[page], seen);
 	gate_leave(&region->gate);
 	return pinned;
@@ -242,10 +254,12 @@ static bool pin_ready(struct vpager_region *region, size_t page, bool write, uin
 
 int range_pin_page(struct vpager_region *region, size_t page, bool write, const arch_sigset_t *open)
 {
+	enum want want = write ? WANT_PINNED_FOR_WRITE : WANT_PINNED;
+
 	for (;;) {
 		uint32_t seen;
 		bool first;
-		int err = range_bring(region, page, write, open, &seen);
+		int err = bring(region, page, want, open, &seen);
 
 		if (err)
 			return err;
@@ -254,7 +268,7 @@ int range_pin_page(struct vpager_region *region, size_t page, bool write, const 
 		first = page_pins(seen) == 0;
 		if (first)
 			err = count_pinned(region);
-		if (err || pin_ready(region, page, write, &seen)) {
+		if (err || pin_ready(region, page, want, &seen)) {
 			page_flags(&region->table.word[page], 0, seen & PAGE_AHEAD); /* a use */
 			return err;
 		}

@@ -42,14 +42,18 @@ static void leave(struct vpager_region *region, size_t page, uint32_t before)
 static int change(struct vpager_region *region, size_t page, uint32_t before, enum page_state to, uint32_t set, uint32_t clear)
 {
 	int from_prot = page_prot(before, page_state(before)), to_prot = page_prot((before & ~clear) | set, to), err = 0;
+	bool given_back = from_prot != to_prot && page_lent(region, before);
 
-	if (from_prot != to_prot)
+	if (given_back)
+		err = lend_end(region, page, set, clear);
+	else if (from_prot != to_prot)
 		err = region->engine->protect(region, page, 1, from_prot, to_prot);
 	if (err) {
 		leave(region, page, before);
 		return err;
 	}
-	page_settle(&region->table, page, to, set, clear);
+	if (!given_back)
+		page_settle(&region->table, page, to, set, clear);
 	gate_leave(&region->gate);
 	region_settled(region);
 	return 0;

@@ -63,6 +63,9 @@ bool snapshots_live(const struct vpager_region *region);
 void snapshots_destroy(struct vpager_region *region);
 void snapshots_forget(struct vpager_region *region); /* in a fork child */
 
+/* The one that a store is over; NULL: it is another store, or none. */
+const struct vpager_snapshot *view_snapshot(const struct vpager_store *store);
+
 /* 0, or why nothing can be read from it any more. */
 int snapshot_error(const struct vpager_snapshot *snapshot);
 /* Into memory that is not managed, with the program's signals closed; open: its mask, for when we sleep. */

@@ -59,6 +59,17 @@ static int read_copy(const struct piece *piece)
 	return id ? 0 : snapshot_error(piece->snapshot);
 }
 
+/* A page that is lent is its lender's to change, whatever we claim.  Once there is a snapshot nothing is lent to a region, so it
+ * comes back as a copy. */
+static int give_back(struct vpager_region *region, size_t page, uint32_t now)
+{
+	int err = lend_end(region, page, 0, 0);
+
+	if (err)
+		page_settle(&region->table, page, page_state(now), 0, 0);
+	return err ? err : AGAIN;
+}
+
 /* The page is here, and did not change.  The claim keeps it here and as it is. */
 static int read_live(const struct piece *piece, uint32_t seen)
 {
@@ -72,11 +83,15 @@ static int read_live(const struct piece *piece, uint32_t seen)
 	if (page_claim(&region->table, piece->page, &seen, PAGE_CHANGING)) {
 		uint32_t now = region_now(region, piece->page, seen);
 
-		if (!kept(piece->snapshot, piece->page)) {
-			program_bytes_copy(piece->to, region->engine->bytes(region, piece->page) + piece->at, piece->len);
-			err = snapshot_error(piece->snapshot);
+		if (page_lent(region, now)) {
+			err = give_back(region, piece->page, now);
+		} else {
+			if (!kept(piece->snapshot, piece->page)) {
+				program_bytes_copy(piece->to, region->engine->bytes(region, piece->page) + piece->at, piece->len);
+				err = snapshot_error(piece->snapshot);
+			}
+			page_settle(&region->table, piece->page, page_state(now), 0, 0);
 		}
-		page_settle(&region->table, piece->page, page_state(now), 0, 0);
 		region_settled(region);
 	}
 	gate_leave(&region->gate);
@@ -105,7 +120,7 @@ static int read_absent(const struct piece *piece, uint32_t seen)
 	int err = 0;
 
 	if (source && source->ops.read_in == VPAGER_CALL_WORKER) {
-		err = range_bring(region, piece->page, false, piece->open, &seen);
+		err = range_bring(region, piece->page, piece->open);
 		return err ? err : AGAIN;
 	}
 	if (n)

@@ -30,6 +30,7 @@ static void add(struct vpager_region_stats *sum, const struct vpager_region *reg
 	sum->retries += load(&c->retries);
 	sum->cow_copies += load(&c->cow_copies);
 	sum->cow_pages += load(&c->cow_pages);
+	sum->lent_pages += load(&c->lent_pages);
 	sum->resident_bytes += atomic_load_explicit(&region->residency.bytes, memory_order_relaxed);
 	sum->dirty_bytes += (uint64_t)atomic_load_explicit(&c->dirty_pages, memory_order_relaxed) << region->page_shift;
 	sum->swapped_bytes += (uint64_t)atomic_load_explicit(&c->swapped_pages, memory_order_relaxed) << region->page_shift;

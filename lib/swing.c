@@ -430,7 +430,7 @@ void swing_gather(struct vpager_region *region)
 		uint32_t seen = page_load(&region->table.word[page]);
 
 		if (page_state(region_now(region, page, seen)) == PAGE_HIDDEN)
-			(void)range_bring(region, page, false, &open, &seen); /* what cannot come stays away, and the take is by a pass */
+			(void)range_bring(region, page, &open); /* what cannot come stays away, and the take is by a pass */
 	}
 	signals_restore(&open);
 }

@@ -32,6 +32,11 @@ static void view_close(void *ctx)
 	vpager_snapshot_free(ctx);
 }
 
+const struct vpager_snapshot *view_snapshot(const struct vpager_store *store)
+{
+	return store && store->ops.read == view_read ? store->ctx : NULL;
+}
+
 VPAGER_EXPORT int vpager_store_snapshot(struct vpager_store **out, struct vpager_snapshot *snapshot)
 {
 	const struct vpager_store_ops ops = {

@@ -265,8 +265,76 @@ static void snapshotted(void)
 	load_and_store();
 }
 
-static void (*const scenes[])(void) = {a_region_over_a_file, a_region_under_a_limit, a_region_that_is_watched,
-                                       asked_for,            forked,                 snapshotted};
+static void sure_not_inherited(const unsigned char *base)
+{
+	int status;
+	pid_t pid = fork();
+
+	SURE(pid >= 0, "fork");
+	if (pid == 0) {
+		for (size_t page = 0; page < PAGES; page++)
+			if (try_load(base + page * page_size(), NULL) >= 0)
+				_exit(1);
+		_exit(0);
+	}
+	SURE(waitpid(pid, &status, 0) == pid, "waitpid");
+	SURE(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %#x", status);
+}
+
+/* A view and a clone: what they show is the snapshot, whatever fails there and in the region. */
+static void viewed(void)
+{
+	struct vpager_region_options o = {.size = sizeof o};
+	struct vpager_snapshot *snapshot = NULL;
+	struct vpager_region *over[2] = {NULL};
+	unsigned char was[2][PAGES];
+
+	build(&(struct vpager_region_options){0}, false);
+	if (!it.region)
+		return;
+	for (size_t page = 0; page < PAGES; page += 2)
+		store(page, (unsigned char)(page + 1));
+	if (!went(vpager_snapshot_take(&snapshot, it.region, NULL)))
+		return;
+	memcpy(was[0], it.shadow, PAGES);
+	memcpy(was[1], it.shadow, PAGES);
+	for (int i = 0; i < 2; i++) {
+		o.flags = i ? 0 : VPAGER_REGION_READ_ONLY;
+		if (went(vpager_store_snapshot(&o.store, snapshot)) && !went(vpager_region_create(&over[i], &o)))
+			over[i] = NULL;
+		vpager_store_unref(o.store);
+		o.store = NULL;
+	}
+	for (size_t step = 0; step < PAGES; step++) {
+		size_t page = step * 7 % PAGES;
+
+		for (int i = 0; i < 2; i++) {
+			unsigned char *at = over[i] ? base_of(over[i]) + page * page_size() : NULL, expected = was[i][page];
+			int byte = at ? try_load(at, NULL) : -1;
+
+			if (!at)
+				continue;
+			if (went(byte))
+				SURE(byte == expected, "page %zu of %d: %#x, not %#x", page, i, (unsigned int)byte, expected);
+			if (i && step % 5 == 0 && went(try_store(at, (unsigned char)step, NULL)))
+				was[i][page] = (unsigned char)step;
+			if (step % 30 == 29)
+				went(evict_all(over[i]));
+		}
+		if (step % 3 == 0)
+			store(step * 11 % PAGES, (unsigned char)(step + 100));
+		if (step == PAGES / 2)
+			went(evict_all(it.region));
+	}
+	if (over[0])
+		sure_not_inherited(base_of(over[0]));
+	for (int i = 0; i < 2; i++)
+		SURE(vpager_region_destroy(over[i], VPAGER_DESTROY_DISCARD) == 0, "destroy");
+	vpager_snapshot_free(snapshot);
+}
+
+static void (*const scenes[])(void) = {a_region_over_a_file, a_region_under_a_limit, a_region_that_is_watched, asked_for,
+                                       forked,               snapshotted,            viewed};
 #define SCENES (int)(sizeof scenes / sizeof *scenes)
 
 /* ---- one run ---- */

@@ -203,6 +203,60 @@ START_TEST(where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem)
 }
 END_TEST
 
+/* Pages that are lent, taken back and given back one by one. */
+START_TEST(where_the_program_has_all_mappings_a_view_is_right_or_enomem)
+{
+	size_t page = page_size(), most = most_mappings(), len, pages = 256;
+	struct vpager_region_options o = {.size = sizeof o, .engine = VPAGER_ENGINE_MPROTECT, .flags = VPAGER_REGION_READ_ONLY};
+	struct vpager_region *region, *view;
+	struct vpager_snapshot *snapshot;
+	struct dice dice = {5};
+	int enomem = 0;
+	char *room;
+
+	if (most == 0)
+		return;
+	region = REGION(.length = pages * page, .engine = VPAGER_ENGINE_MPROTECT);
+	for (size_t p = 0; p < pages; p++)
+		base_of(region)[p * page] = (unsigned char)(p % 200 + 1);
+	snapshot = take_with(region, VPAGER_ARM_PASS);
+	OK(vpager_store_snapshot(&o.store, snapshot));
+	view = region_with(&o);
+	vpager_store_unref(o.store);
+	for (size_t p = 0; p < pages; p += 2)
+		SURE(base_of(view)[p * page] == p % 200 + 1, "page %zu", p);
+	room = take_mappings(most, &len);
+	ck_assert_int_eq(mprotect(room, 48 * page, PROT_NONE), 0); /* some are left, now and then */
+	for (int i = 0; i < often(4000); i++) {
+		size_t p = roll(&dice, pages);
+		int got = try_load(base_of(view) + p * page, NULL);
+
+		SURE(got == (int)(p % 200 + 1) || got == -ENOMEM, "page %zu: %d", p, got);
+		enomem += got == -ENOMEM;
+		or_enomem(try_store(base_of(region) + roll(&dice, pages) * page, (unsigned char)(i % 20 + 210), NULL), &enomem);
+		if (i % 50 == 0)
+			or_enomem(vpager_region_evict(i % 100 ? view : region, p * page, page), &enomem);
+		if (i % 200 == 150)
+			or_enomem(vpager_snapshot_restore(snapshot), &enomem);
+		if (i % 200 == 199) { /* the region's pages are one mapping again */
+			or_enomem(vpager_region_evict(region, 0, pages * page), &enomem);
+			for (size_t at = 0; at < pages; at++) {
+				got = try_load(base_of(region) + at * page, NULL);
+				enomem += got == -ENOMEM;
+			}
+		}
+	}
+	ck_assert_int_eq(munmap(room, len), 0);
+	printf("%d accesses and calls got ENOMEM; %llu pages were lent\n", enomem, (unsigned long long)stats_of(view).lent_pages);
+	ck_assert_uint_gt(stats_of(view).lent_pages, 0);
+	for (size_t p = 0; p < pages; p++)
+		SURE(base_of(view)[p * page] == p % 200 + 1, "page %zu", p);
+	OK(vpager_region_destroy(view, 0));
+	vpager_snapshot_free(snapshot);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 /* ---- the kernel takes pages away ---- */
 
 #ifndef MADV_PAGEOUT
@@ -264,6 +318,7 @@ static Suite *mappings_suite(void)
 	tcase_add_loop_test(maps, where_the_program_has_all_mappings_an_access_is_right_or_enomem, 0, 2);
 	tcase_add_loop_test(maps, where_the_program_has_all_mappings_a_snapshot_is_right_or_enomem, 0,
 	                    skip_emulated() ? 1 : 2 * ARMS); /* an emulator keeps a list of them */
+	tcase_add_test(maps, where_the_program_has_all_mappings_a_view_is_right_or_enomem);
 	tcase_add_loop_test(maps, pages_that_the_kernel_takes_away_come_back, 0, 2);
 	tcase_set_timeout(maps, 60);
 	suite_add_tcase(suite, maps);

@@ -10,12 +10,20 @@
 
 #define PIECE_PAGES 64u /* most that is shown while the gate is held once */
 
-/* Claims absent pages beside `page`, which the caller has claimed when its word was `like`, upward or downward, as far as one
- * read can bring them in together, and one step show them; how many with it. */
-static size_t claim_beside(struct vpager_region *region, size_t page, uint32_t like, const struct readahead *ahead, bool open)
+/* What is only read may be lent. */
+static bool may_lend(const struct request *request)
 {
+	return request->region->lender && !request->own && request->access != VPAGER_ACCESS_WRITE;
+}
+
+/* Claims absent pages beside the wanted one, which the caller has claimed when its word was `like`, upward or downward, as far as one
+ * read can bring them in together, and one step show them; how many with it. */
+static size_t claim_beside(const struct request *request, uint32_t like, const struct readahead *ahead)
+{
+	struct vpager_region *region = request->region;
 	const uint32_t same = PAGE_STATE | PAGE_SWAPPED | PAGE_DENY_READ | PAGE_EXECUTABLE | PAGE_FAILED |
-	                      (open ? PAGE_DENY_WRITE : 0);
+	                      (request->open ? PAGE_DENY_WRITE : 0);
+	size_t page = request->want;
 	bool private = region_page_private(region, page);
 	size_t most = ahead->downward ? page + 1 : region->table.pages - page, n = 1;
 
@@ -24,6 +32,8 @@ static size_t claim_beside(struct vpager_region *region, size_t page, uint32_t l
 		uint32_t seen = page_load(&region->table.word[at]);
 
 		if ((seen & same) != (like & same & ~PAGE_FAILED) || region_page_private(region, at) != private)
+			break;
+		if (may_lend(request) && lend_likely(region, at, seen) != request->lent)
 			break;
 		if (!page_claim(&region->table, at, &seen, PAGE_FILLING))
 			break;
@@ -264,6 +274,30 @@ static enum filled bring(struct request *request, enum page_state as, bool borro
 	return filled;
 }
 
+/* Shows what can be lent, if the wanted page can; whether.  The others are let go. */
+static bool lend(const struct request *request)
+{
+	struct vpager_region *region = request->region;
+	size_t n = lend_begin(request), left = request->n - n;
+
+	if (n == 0)
+		return false;
+	if (left) {
+		settle_absent(region, request->page == request->want ? request->want + n : request->page, left);
+		reclaim_return(region, left);
+	}
+	region_settled(region);
+	return true;
+}
+
+static bool read_by_worker(const struct vpager_region *region, size_t page, uint32_t word)
+{
+	uint64_t offset;
+	const struct vpager_store *source = fill_source(region, page, word, &offset);
+
+	return source && source->ops.read_in == VPAGER_CALL_WORKER;
+}
+
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error)
 {
 	enum page_state as = request->access == VPAGER_ACCESS_WRITE ? PAGE_WRITABLE : PAGE_READABLE;
@@ -282,6 +316,13 @@ enum filled fill_run(struct request *request, enum vpager_call_context may_run, 
 	}
 	if (room == ROOM_NONE)
 		return fail(request->region, request->page, -ENOMEM, error);
+	if (request->lent && lend(request))
+		return FILLED;
+	if (request->lent && may_run == VPAGER_CALL_HANDLER &&
+	    read_by_worker(request->region, request->want, page_load(&request->region->table.word[request->want]))) {
+		reclaim_return(request->region, request->n);
+		return FILL_NEEDS_WORKER;
+	}
 	filled = bring(request, as, true, ticket, error);
 	return filled == FILL_AGAIN ? bring(request, as, false, ticket, error) : filled;
 }
@@ -351,17 +392,9 @@ static enum outcome fill_here(struct request *request, struct attempt *attempt)
 	}
 }
 
-static bool read_by_worker(const struct vpager_region *region, size_t page, uint32_t word)
-{
-	uint64_t offset;
-	const struct vpager_store *source = fill_source(region, page, word, &offset);
-
-	return source && source->ops.read_in == VPAGER_CALL_WORKER;
-}
-
 enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
 {
-	struct request request = {.region = region, .want = page, .access = attempt->fault->access, .ahead = true};
+	struct request request = {.region = region, .want = page, .access = attempt->fault->access, .ahead = true, .own = attempt->own};
 	struct readahead ahead;
 	uint32_t like = seen;
 
@@ -377,11 +410,12 @@ enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t see
 		return OUTCOME_RESOLVED;
 	}
 	request.open = may_open(region, page, request.access);
-	request.n = claim_beside(region, page, like, &ahead, request.open);
+	request.lent = may_lend(&request) && lend_likely(region, page, like);
+	request.n = claim_beside(&request, like, &ahead);
 	request.open = request.open && !watched(region);
 	request.page = ahead.downward ? page - (request.n - 1) : page;
 	readahead_advance(region, &ahead, page, request.page, request.n);
-	if (read_by_worker(region, page, like))
+	if (!request.lent && read_by_worker(region, page, like))
 		return hand_over(&request, attempt);
 	return fill_here(&request, attempt);
 }
@@ -397,8 +431,9 @@ size_t fill_fetch(struct vpager_region *region, size_t page, size_t most, bool h
 
 	if (page_state(seen) != PAGE_ABSENT || (seen & PAGE_DENY_READ) || !page_claim(&region->table, page, &seen, PAGE_FILLING))
 		return 1;
-	n = request.n = claim_beside(region, page, like, &all, false);
-	if (here && !read_by_worker(region, page, like) &&
+	request.lent = may_lend(&request) && lend_likely(region, page, like);
+	n = request.n = claim_beside(&request, like, &all);
+	if (here && (request.lent || !read_by_worker(region, page, like)) &&
 	    fill_run(&request, VPAGER_CALL_HANDLER, &ticket, &error) != FILL_NEEDS_WORKER)
 		return n;
 	object_hold(&region->object); /* the worker's */

@@ -49,6 +49,7 @@ enum page_state {
 #define PAGE_FAILED (1u << 12)    /* ABSENT: the last fill failed, its errno is in the pin bits */
 #define PAGE_OPEN (1u << 13)      /* WRITING: it was pinned when that began, and can still be written to */
 #define PAGE_FILED (1u << 14)     /* its bytes are in the memory file: the engine's own note, where they can be elsewhere */
+#define PAGE_LENT PAGE_FILED      /* where there is a lender (page_lent): they are in its memory file, not in this region's */
 #define PAGE_AHEAD (1u << 15)     /* read ahead, and nothing has shown yet that it was of use; decides nothing, is counted */
 #define PAGE_PIN_SHIFT 16         /* pins (present), or errno (PAGE_FAILED) */
 #define PAGE_PINS_MAX 0xffffu

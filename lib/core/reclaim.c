@@ -214,10 +214,25 @@ int reclaim_write(struct vpager_region *region, size_t page, size_t most, size_t
 
 /* ---- giving back ---- */
 
+/* As lend_end, for a page of the region's own. */
+static int drop(struct vpager_region *region, size_t page, int prot)
+{
+	int err = lend_revoke(region, page, 1);
+
+	if (!err)
+		err = region->engine->drop(region, page, 1, prot);
+	if (err)
+		return err;
+	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED | PAGE_AHEAD);
+	reclaim_return(region, 1);
+	return 0;
+}
+
 /* The page is claimed and the gate entered. */
 static int evict(struct vpager_region *region, size_t page, uint32_t before)
 {
-	int prot = page_prot(before, page_state(before)), err = region->engine->drop(region, page, 1, prot);
+	int prot = page_prot(before, page_state(before));
+	int err = page_lent(region, before) ? lend_end(region, page, 0, 0) : drop(region, page, prot);
 
 	if (err) {
 		page_settle(&region->table, page, page_state(before), 0, 0);
@@ -226,8 +241,6 @@ static int evict(struct vpager_region *region, size_t page, uint32_t before)
 	count(&region->counters.evictions, 1);
 	if (before & PAGE_AHEAD)
 		count(&region->counters.readahead_unused_pages, 1);
-	page_settle(&region->table, page, PAGE_ABSENT, 0, PAGE_ACCESSED | PAGE_AHEAD);
-	reclaim_return(region, 1);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ extern struct residency residency_total; /* of all regions */
 struct region_counters {
 	_Atomic(uint64_t) faults, fills, fill_pages, readahead_unused_pages, writebacks, evictions, soft_faults,
 	    fill_errors, retries;
-	_Atomic(uint64_t) cow_copies, cow_pages;
+	_Atomic(uint64_t) cow_copies, cow_pages, lent_pages;
 	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
 	_Atomic(size_t) dirty_pages, swapped_pages, snapshot_pages;
 };
@@ -70,6 +70,9 @@ struct vpager_region {
 	enum uffd_kind uffd;  /* which the region is registered with */
 	void *metadata;
 	size_t metadata_bytes;
+	struct vpager_region *lender; /* lend.c: pages of this one can be shown here; NULL: there is none */
+	const struct cow_snapshot *lender_snapshot; /* if they did not change since */
+	size_t lender_first;  /* its page that is page 0 here */
 	/* ------------------------------------------------------------------------------------------------ */
 	struct page_table table;
 	struct residency residency;
@@ -84,6 +87,7 @@ struct vpager_region {
 	_Atomic(size_t) writing;     /* write-backs under way, which read bytes outside of it */
 	_Atomic(uint32_t) executable; /* some page was once, in an engine that must know */
 	_Atomic(uint32_t) barred; /* some pages may be: barrier.h */
+	_Atomic(uint32_t) strayed; /* lend.c: some mapping may go to a fork child */
 	_Atomic(uint32_t) hidings; /* counts whenever pages become less visible, by whomever */
 	_Atomic(uint32_t) advice;
 	_Atomic(uint32_t) watched; /* pages were armed: what counts as written was written */
@@ -107,17 +111,38 @@ static inline void count(_Atomic(uint64_t) *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed); /* read by nobody who orders anything by it */
 }
 
+/* lend.c: pages of another region, shown here without a copy. */
+struct request;
+/* Whether this absent page, whose word is given, can probably be lent. */
+bool lend_likely(const struct vpager_region *region, size_t page, uint32_t word);
+/* Shows pages of the request, which are claimed, from the wanted one on; how many.  They are settled. */
+size_t lend_begin(const struct request *request);
+/* The claimed page that is lent is absent again, as settled here; inside the gate.  Not 0: it is as before, and not settled. */
+int lend_end(struct vpager_region *region, size_t page, uint32_t set, uint32_t clear);
+/* Nobody else has these claimed pages mapped any more; inside the gate.  Before their bytes change or go. */
+int lend_revoke(struct vpager_region *region, size_t page, size_t n);
+/* A hint, but where the lender's page is claimed. */
+bool lend_revoked(const struct vpager_region *region, size_t page);
+
 static inline uintptr_t region_page_address(const struct vpager_region *region, size_t page)
 {
 	return region->object.base + (page << region->page_shift);
 }
 
-/* What the word of a page says, as it is true since the last snapshot was taken.  For whoever decides by what is visible; the plain
- * word is for compare-and-swap only. */
+/* The page of a view or clone is its lender's. */
+static inline bool page_lent(const struct vpager_region *region, uint32_t word)
+{
+	return region->lender && (word & PAGE_LENT);
+}
+
+/* What the word of a page says, as it is true since the last snapshot was taken, and since its lender wants it back.  For whoever
+ * decides by what is visible; the plain word is for compare-and-swap only. */
 static inline uint32_t region_now(const struct vpager_region *region, size_t page, uint32_t word)
 {
 	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
 
+	if (page_visible(word) && page_lent(region, word) && lend_revoked(region, page))
+		word = (word & ~PAGE_STATE) | PAGE_HIDDEN;
 	return cow ? cow_now(cow, page, word) : word;
 }
 
@@ -138,6 +163,7 @@ struct attempt {
 	struct vpager_fault *fault; /* the access; error is set for OUTCOME_FAILED */
 	bool waited;                /* it has slept for this page, so an error left there is its own */
 	bool unsure;                /* it may be a write although the record does not say so */
+	bool own;                   /* a page that is lent will not do */
 	const _Atomic(uint32_t) *over; /* not 0: whom it is for has gone on; NULL: that is this thread */
 	struct wait_ticket ticket;  /* for OUTCOME_WAIT */
 };
@@ -160,7 +186,6 @@ enum filled {
 	FILL_AGAIN,        /* never comes out of fill.c: the wanted page is still claimed, to be read by itself */
 	FILL_FAILED        /* absent, with the error in the page's word; *error too */
 };
-struct request;
 /* Who has the newest bytes of an absent page, and where; NULL: nobody, they are zeros. */
 struct vpager_store *fill_source(const struct vpager_region *region, size_t page, uint32_t word, uint64_t *offset);
 enum filled fill_run(struct request *request, enum vpager_call_context may_run, struct wait_ticket *ticket, int *error);
@@ -195,6 +220,7 @@ int reclaim_evict(struct vpager_region *region, size_t page);
 void region_settled(struct vpager_region *region);
 
 /* vma.c: mappings are limited (vm.max_map_count); isolated pages cost two each. */
+#define VMA_LENT (1 << 30) /* with a prot: of another file, so it merges with no page of this one */
 void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot); /* a run that was and is uniform */
 /* Hides up to n isolated, cold pages anywhere; the number hidden. */
 size_t vma_relieve(struct vpager_region *first, size_t n);

@@ -77,6 +77,7 @@ static enum outcome ask_on_write(struct vpager_region *region, uint32_t word, st
 }
 
 #define RUN_PAGES 64u /* most that is shown while the gate is held once */
+#define RELIEF_PAGES 4u
 
 /* Armed by a take as the first one is, which the caller has claimed: to be shown with it tells nothing untrue. */
 static bool armed_alike(const struct vpager_region *region, size_t page, uint32_t word, uint32_t first, enum page_state to)
@@ -120,6 +121,12 @@ static void settle_run(struct vpager_region *region, size_t page, size_t n, enum
 	}
 }
 
+static void settle_back(struct vpager_region *region, size_t page, size_t n, enum page_state from)
+{
+	for (size_t i = 0; i < n; i++)
+		page_settle(&region->table, page + i, from, 0, 0);
+}
+
 /* It could not be shown.  Part of a run may be: it goes back, or is settled as what it is at the most. */
 static void leave_run(struct vpager_region *region, size_t page, size_t n, uint32_t before, enum page_state to)
 {
@@ -129,19 +136,41 @@ static void leave_run(struct vpager_region *region, size_t page, size_t n, uint3
 		settle_run(region, page, n, from, to);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		page_settle(&region->table, page + i, from, 0, 0);
+	settle_back(region, page, n, from);
 }
 
-static void preserve_run(struct vpager_region *region, size_t page, size_t n)
+/* Pages that are about to be opened: nobody who was lent one reads on, and their bytes are kept.  In this order: who finds a page
+ * kept takes the copy, and shows it. */
+static int preserve_run(struct vpager_region *region, size_t page, size_t n)
 {
+	int err = lend_revoke(region, page, n);
 	bool kept = false;
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < n; i++)
 		if (!region->engine->leaves || !region->engine->leaves(region, page + i)) /* else it does so itself */
 			kept |= cow_preserve(region, page + i);
 	if (kept)
 		count(&region->counters.cow_copies, 1);
+	return 0;
+}
+
+/* The claimed run is settled in any case. */
+static int show_run(struct vpager_region *region, size_t page, size_t n, uint32_t before, enum page_state to)
+{
+	int err = to == PAGE_WRITABLE ? preserve_run(region, page, n) : 0;
+
+	if (err) {
+		settle_back(region, page, n, page_state(before));
+		return err;
+	}
+	err = region->engine->protect(region, page, n, page_prot(before, page_state(before)), page_prot(before, to));
+	if (err)
+		leave_run(region, page, n, before, to);
+	else
+		settle_run(region, page, n, page_state(before), to);
+	return err;
 }
 
 /* A page whose bytes are here becomes visible as `to`.  Also for one that is visible as that already: reclaim by the kernel
@@ -182,13 +211,7 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 			cow_learn_write(region, page); /* might have been guessed */
 	}
 	n = claim_run(region, page, seen, before, to);
-	if (to == PAGE_WRITABLE)
-		preserve_run(region, page, n);
-	err = region->engine->protect(region, page, n, page_prot(before, page_state(before)), page_prot(before, to));
-	if (err)
-		leave_run(region, page, n, before, to);
-	else
-		settle_run(region, page, n, page_state(before), to);
+	err = show_run(region, page, n, before, to);
 	gate_leave(&region->gate);
 	region_settled(region);
 	if (err)
@@ -196,6 +219,32 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 	if (page_state(before) == PAGE_HIDDEN)
 		count(&region->counters.soft_faults, n);
 	return OUTCOME_RESOLVED;
+}
+
+/* A fault on a page that is lent: its lender wants it back, or it is written to.  It gets bytes of its own. */
+static enum outcome own(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
+{
+	int err;
+
+	attempt->ticket = wait_prepare(&region->gate);
+	if (!gate_enter(&region->gate))
+		return OUTCOME_WAIT;
+	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
+		gate_leave(&region->gate);
+		return OUTCOME_RESOLVED; /* somebody was faster: look again */
+	}
+	do
+		err = lend_end(region, page, 0, 0);
+	while (err == -ENOMEM && vma_relieve(region, RELIEF_PAGES) > 0);
+	if (err)
+		page_settle(&region->table, page, page_state(seen), 0, 0);
+	gate_leave(&region->gate);
+	region_settled(region);
+	if (err)
+		return fail(attempt, err);
+	seen = page_load(&region->table.word[page]);
+	attempt->own = true;
+	return page_state(seen) == PAGE_ABSENT ? fill_absent(region, page, seen, attempt) : OUTCOME_RESOLVED;
 }
 
 /* Whether the access is allowed at all.  An access of unknown kind to a page that can be read already must be a write. */
@@ -226,6 +275,8 @@ enum outcome region_attempt(struct vpager_region *region, size_t page, struct at
 		return fail(attempt, -(int)(seen >> PAGE_PIN_SHIFT));
 	if (!allowed(region, now, attempt))
 		return fail(attempt, -EACCES);
+	if (page_lent(region, seen))
+		return own(region, page, seen, attempt);
 	switch (page_state(now)) {
 	case PAGE_ABSENT:
 		return fill_absent(region, page, seen, attempt);

@@ -18,6 +18,8 @@ struct request {
 	enum vpager_access access;
 	bool open;  /* the others are shown as for the same access; else for reading */
 	bool ahead; /* nobody asked for the others */
+	bool own;   /* no page may be lent */
+	bool lent;  /* probably all can be */
 };
 
 bool requests_put(const struct request *request); /* false: full */

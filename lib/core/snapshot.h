@@ -18,7 +18,10 @@ struct mark {
 	_Atomic(uint32_t) shown;  /* the generation in which what is visible of the page changed last; by its claimant */
 	_Atomic(uint32_t) safe;   /* the last generation for which its bytes are kept; by its claimant, inside the gate */
 	_Atomic(uint32_t) copies; /* its copies, newest first: a number of copies.h, 0: none */
-	_Atomic(uint32_t) home;   /* engine_uffd.c: the swing since which its bytes are where the program looks; by its claimant */
+	union {                   /* by its claimant */
+		_Atomic(uint32_t) home; /* engine_uffd.c: the swing since which its bytes are where the program looks */
+		_Atomic(uint32_t) lent; /* lend.c: not 0: others may have it mapped */
+	};
 };
 
 /* The part of a snapshot that faults look at. */

@@ -21,7 +21,9 @@ static int visible_prot(const struct vpager_region *region, size_t page)
 	if (page >= region->table.pages) /* also page -1: the region's ends border on something else */
 		return -1;
 	word = region_now(region, page, page_load(&region->table.word[page]));
-	return page_visible(word) ? page_prot(word, page_state(word)) : PROT_NONE;
+	if (!page_visible(word))
+		return PROT_NONE;
+	return page_prot(word, page_state(word)) | (page_lent(region, word) ? VMA_LENT : 0);
 }
 
 /* Borders between differing neighbours, around a run. */
@@ -115,6 +117,16 @@ static bool isolated(const struct vpager_region *region, size_t page)
 	return visible_prot(region, page - 1) <= PROT_NONE && visible_prot(region, page + 1) <= PROT_NONE;
 }
 
+/* As lend_end, for a page of the region's own. */
+static int conceal(struct vpager_region *region, size_t page, uint32_t before)
+{
+	int err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
+
+	if (!err)
+		page_settle(&region->table, page, PAGE_HIDDEN, 0, 0);
+	return err;
+}
+
 static bool hide(struct vpager_region *region, size_t page)
 {
 	page_word *word = &region->table.word[page];
@@ -131,8 +143,9 @@ static bool hide(struct vpager_region *region, size_t page)
 		return false;
 	if (page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
 		before = region_now(region, page, seen);
-		err = region->engine->protect(region, page, 1, page_prot(before, page_state(before)), PROT_NONE);
-		page_settle(&region->table, page, err ? page_state(before) : PAGE_HIDDEN, 0, 0);
+		err = page_lent(region, before) ? lend_end(region, page, 0, 0) : conceal(region, page, before);
+		if (err)
+			page_settle(&region->table, page, page_state(before), 0, 0);
 		region_settled(region);
 	}
 	gate_leave(&region->gate);
