@@ -65,21 +65,26 @@ static int try_guard_markers(const char **what)
 	return err;
 }
 
+/* What a swing leaves behind has the same memory behind it.  A 32-bit program under qemu-user finds nothing there. */
 static int try_swing(const char **what)
 {
 	size_t page = system_page_bytes();
-	void *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *to;
+	char *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *to;
 	int err = 0;
 
 	*what = "mmap";
 	if (at == MAP_FAILED)
 		return -errno;
+	*at = 1;
 	*what = "mremap(MREMAP_DONTUNMAP)";
 	/* not the C library's, which gives the kernel any address at all with this flag (glibc 2.36) */
 	to = (void *)syscall(SYS_mremap, at, page, page, MREMAP_MAYMOVE | DONTUNMAP, NULL);
 	if (to == MAP_FAILED)
 		err = -errno;
-	else
+	else if (mprotect(at, page, PROT_READ) < 0 || *(volatile char *)at != 1)
+		err = -EINVAL;
+	if (to != MAP_FAILED)
 		munmap(to, page);
 	munmap(at, page);
 	return err;
@@ -243,6 +248,14 @@ static const char *error_name(int error)
 }
 
 /* ---- the calls ---- */
+
+bool probe_swing(void)
+{
+	const char *what;
+	size_t i;
+
+	return find(VPAGER_FEATURE_SNAPSHOT_SWING, &i) && result_of(i, &what) == 0;
+}
 
 VPAGER_EXPORT uint64_t vpager_features(void)
 {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "core/sys.h"
 #include "core/uffd.h"
+#include "probe.h"
 #include "range.h"
 #include "runtime.h"
 #include "snapshot.h"
@@ -295,14 +296,14 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	struct swing *swing;
 	bool waits;
 
-	if (region->engine == &engine_uffd_thread || locked(region) || !start())
+	if (region->engine == &engine_uffd_thread || locked(region))
 		return NULL;
 	if (region->engine == &engine_mprotect)
-		return make_swing(region);
+		return probe_swing() && start() ? make_swing(region) : NULL;
 	/* A fork child's copy of what is away could not be moved back by its page tables, and it would have to be all of it. */
 	if ((region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0)
 		return NULL;
-	if (!uffd_may_move(&waits) || (waits && !listener_start()))
+	if (!uffd_may_move(&waits) || (waits && !listener_start()) || !start())
 		return NULL;
 	swing = make_swing(region);
 	if (!swing)
