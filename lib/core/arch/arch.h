@@ -12,7 +12,9 @@
  *              ARCH_ADDRESS_EXACT   1 if si_addr is a byte that the access touched, 0 if it is only in the same page
  *              bool arch_kernel_half(uintptr_t)   no user mapping can ever be there
  *              ARCH_NAME            the directory's name, for reports and tests
- * syscall.h  raw system calls that leave errno alone: arch_syscall(nr, 6 longs) -> result or negative errno,
+ * syscall.h  raw system calls that leave errno alone: arch_syscall(nr, 6 longs) -> result or negative errno; or, where the
+ *              number or an argument is in the frame pointer, ARCH_SYS_CALL: the text of sys_call with its unwind information, for
+ *              a thread may be cancelled while it waits there,
  *              ARCH_OFF64(x): a 64-bit argument as the registers it takes (with a leading comma),
  *              ARCH_MMAP_BY_POINTER where SYS_mmap takes the address of its six arguments,
  *              arch_sigset_t (word[]: 64 bits, 128 on mips) and struct arch_sigaction (handler, flags, mask, on most

@@ -1,31 +1,41 @@
 /* SPDX-License-Identifier: MIT
  *
  * 32-bit Arm EABI system calls: number in r7, arguments in r0 to r5, result in r0; nothing else changes (syscall(2),
- * arch/arm/kernel/entry-common.S).  r7 may be the frame pointer of Thumb code, so it is saved by hand.  Runs in the
- * handler. */
+ * arch/arm/kernel/entry-common.S).  r7 may be the frame pointer of Thumb code: a compiler does not let go of it, and what it does
+ * not know of is not in the unwind tables.  Runs in the handler. */
 #ifndef VPAGER_CORE_ARCH_ARM_SYSCALL_H
 #define VPAGER_CORE_ARCH_ARM_SYSCALL_H
 
-static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
-{
-	register long r0 __asm__("r0") = a;
-	register long r1 __asm__("r1") = b;
-	register long r2 __asm__("r2") = c;
-	register long r3 __asm__("r3") = d;
-	register long r4 __asm__("r4") = e;
-	register long r5 __asm__("r5") = f;
-	register long r6 __asm__("r6") = nr;
-	register long r8 __asm__("r8");
+#ifdef __thumb__
+#define ARM_SYS_CALL_MODE "	.thumb\n	.thumb_func\n"
+#else
+#define ARM_SYS_CALL_MODE "	.arm\n"
+#endif
 
-	__asm__ volatile("mov %[saved], r7\n\t"
-	                 "mov r7, %[nr]\n\t"
-	                 "svc 0\n\t"
-	                 "mov r7, %[saved]"
-	                 : "+r"(r0), [saved] "=&r"(r8)
-	                 : [nr] "r"(r6), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5)
-	                 : "memory", "cc");
-	return r0;
-}
+#define ARCH_SYS_CALL                                                                                                  \
+	"	.text\n"                                                                                               \
+	"	.syntax unified\n"                                                                                     \
+	"	.align 2\n"                                                                                            \
+	"	.globl sys_call\n"                                                                                     \
+	"	.hidden sys_call\n"                                                                                    \
+	ARM_SYS_CALL_MODE                                                                                              \
+	"	.type sys_call, %function\n"                                                                           \
+	"sys_call:\n"                                                                                                  \
+	"	.fnstart\n"                                                                                            \
+	"	push {r4, r5, r6, r7}\n"                                                                               \
+	"	.save {r4, r5, r6, r7}\n"                                                                              \
+	"	mov r7, r0\n"                                                                                          \
+	"	mov r0, r1\n"                                                                                          \
+	"	mov r1, r2\n"                                                                                          \
+	"	mov r2, r3\n"                                                                                          \
+	"	ldr r3, [sp, #16]\n"                                                                                   \
+	"	ldr r4, [sp, #20]\n"                                                                                   \
+	"	ldr r5, [sp, #24]\n"                                                                                   \
+	"	svc 0\n"                                                                                               \
+	"	pop {r4, r5, r6, r7}\n"                                                                                \
+	"	bx lr\n"                                                                                               \
+	"	.fnend\n"                                                                                              \
+	"	.size sys_call, .-sys_call\n"
 
 #define ARCH_OFF64(x) , (long)(uint32_t)(x), (long)(uint32_t)((uint64_t)(x) >> 32)
 

@@ -1,26 +1,54 @@
 /* SPDX-License-Identifier: MIT
  *
  * i386 system calls: number in eax, arguments in ebx, ecx, edx, esi, edi, ebp, result in eax; nothing else changes
- * (syscall(2), arch/x86/entry/entry_32.S).  ebp may be the frame pointer and ebx the pointer to the global offset table, so
- * the sixth argument travels on the stack.  Runs in the handler. */
+ * (syscall(2), arch/x86/entry/entry_32.S).  ebp may be the frame pointer: a compiler does not let go of it, and what it does not
+ * know of is not in the unwind tables.  Runs in the handler. */
 #ifndef VPAGER_CORE_ARCH_I386_SYSCALL_H
 #define VPAGER_CORE_ARCH_I386_SYSCALL_H
 
-static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
-{
-	long number_and_sixth[2] = {nr, f};
-	long result;
-
-	__asm__ volatile("pushl %%ebp\n\t"
-	                 "movl 4(%%eax), %%ebp\n\t"
-	                 "movl (%%eax), %%eax\n\t"
-	                 "int $0x80\n\t"
-	                 "popl %%ebp"
-	                 : "=a"(result)
-	                 : "a"(number_and_sixth), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
-	                 : "memory", "cc");
-	return result;
-}
+#define ARCH_SYS_CALL                                                                                                  \
+	"	.text\n"                                                                                               \
+	"	.balign 16\n"                                                                                          \
+	"	.globl sys_call\n"                                                                                     \
+	"	.hidden sys_call\n"                                                                                    \
+	"	.type sys_call, @function\n"                                                                           \
+	"sys_call:\n"                                                                                                  \
+	"	.cfi_startproc\n"                                                                                      \
+	"	pushl %ebp\n"                                                                                          \
+	"	.cfi_adjust_cfa_offset 4\n"                                                                            \
+	"	.cfi_rel_offset ebp, 0\n"                                                                              \
+	"	pushl %ebx\n"                                                                                          \
+	"	.cfi_adjust_cfa_offset 4\n"                                                                            \
+	"	.cfi_rel_offset ebx, 0\n"                                                                              \
+	"	pushl %esi\n"                                                                                          \
+	"	.cfi_adjust_cfa_offset 4\n"                                                                            \
+	"	.cfi_rel_offset esi, 0\n"                                                                              \
+	"	pushl %edi\n"                                                                                          \
+	"	.cfi_adjust_cfa_offset 4\n"                                                                            \
+	"	.cfi_rel_offset edi, 0\n"                                                                              \
+	"	movl 20(%esp), %eax\n"                                                                                 \
+	"	movl 24(%esp), %ebx\n"                                                                                 \
+	"	movl 28(%esp), %ecx\n"                                                                                 \
+	"	movl 32(%esp), %edx\n"                                                                                 \
+	"	movl 36(%esp), %esi\n"                                                                                 \
+	"	movl 40(%esp), %edi\n"                                                                                 \
+	"	movl 44(%esp), %ebp\n"                                                                                 \
+	"	int $0x80\n"                                                                                           \
+	"	popl %edi\n"                                                                                           \
+	"	.cfi_adjust_cfa_offset -4\n"                                                                           \
+	"	.cfi_restore edi\n"                                                                                    \
+	"	popl %esi\n"                                                                                           \
+	"	.cfi_adjust_cfa_offset -4\n"                                                                           \
+	"	.cfi_restore esi\n"                                                                                    \
+	"	popl %ebx\n"                                                                                           \
+	"	.cfi_adjust_cfa_offset -4\n"                                                                           \
+	"	.cfi_restore ebx\n"                                                                                    \
+	"	popl %ebp\n"                                                                                           \
+	"	.cfi_adjust_cfa_offset -4\n"                                                                           \
+	"	.cfi_restore ebp\n"                                                                                    \
+	"	ret\n"                                                                                                 \
+	"	.cfi_endproc\n"                                                                                        \
+	"	.size sys_call, .-sys_call\n"
 
 #define ARCH_OFF64(x) , (long)(uint32_t)(x), (long)(uint32_t)((uint64_t)(x) >> 32)
 
