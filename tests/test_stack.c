@@ -152,6 +152,26 @@ START_TEST(what_was_written_below_the_guard_survives_growth)
 }
 END_TEST
 
+/* Before the stack pointer has moved, as ARM code does for a frame of 300 KiB. */
+static void probe_ahead(void *arg)
+{
+	volatile unsigned char *here = (volatile unsigned char *)arg - 8 * KIB;
+
+	for (size_t ahead = 0; ahead < 300 * KIB; ahead += 4096)
+		here[-(ptrdiff_t)ahead] = 1;
+}
+
+START_TEST(what_is_probed_in_small_steps_is_grown)
+{
+	struct vpager_stack_pool *pool = POOL(.flags = kinds[_i], .limit_bytes = 512 * KIB);
+	struct vpager_stack *stack = stack_of(pool);
+
+	OK(vpager_stack_call(stack, probe_ahead, vpager_stack_top(stack), NULL));
+	vpager_stack_put(stack);
+	OK(vpager_stack_pool_destroy(pool));
+}
+END_TEST
+
 /* ---- what is not growth ---- */
 
 static void stray(void *arg)
@@ -462,6 +482,7 @@ static Suite *stack_suite(void)
 	tcase_add_loop_test(growth, eight_mebibytes_are_few_faults, 0, KINDS);
 	tcase_add_loop_test(growth, a_system_call_fills_all_of_a_fresh_local, 0, KINDS);
 	tcase_add_loop_test(growth, what_was_written_below_the_guard_survives_growth, 0, KINDS);
+	tcase_add_loop_test(growth, what_is_probed_in_small_steps_is_grown, 0, KINDS);
 	tcase_add_loop_test(growth, a_stray_pointer_is_foreign, 0, 3 * KINDS);
 	suite_add_tcase(suite, growth);
 

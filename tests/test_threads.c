@@ -501,7 +501,7 @@ static void load(volatile unsigned char *at)
 /* Of a load compilers think that it cannot be left by unwinding, and of a call that they know nothing of that it can. */
 static void (*volatile touch)(volatile unsigned char *at) = load;
 
-/* This is compiled with -fexceptions: its cleanup is found by unwinding, through our handler. */
+/* This is compiled with -fexceptions, and tables for every instruction: its cleanup is found by unwinding, through our handler. */
 static void *cancelled_thread(void *arg)
 {
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);

@@ -99,6 +99,9 @@ bool stack_markers_close(uintptr_t low, uintptr_t high);
 /* Code may touch its frame before it moves the stack pointer, or probe ahead: that far below, an access is still the
  * stack's. */
 #define STACK_REACH (STACK_RED_ZONE + (64u << 10))
+/* ARM code probes all of a large frame before it moves the stack pointer (gcc's -fstack-clash-protection), in steps of so
+ * much: no step misses what is just below the limit. */
+#define STACK_PROBE 4096u
 
 extern size_t stack_page_bytes; /* the system's */
 extern size_t stack_frame_bytes; /* what the kernel may push for a signal (AT_MINSIGSTKSZ) */

@@ -169,7 +169,7 @@ enum outcome stack_fault(struct object *object, struct vpager_fault *fault, cons
 	/* sp - 1: the top of a slot is the first byte of the next */
 	if (stack_of_pool(pool, sp - 1) != stack || address >= stack_limit(stack))
 		return OUTCOME_FOREIGN;
-	if (address + STACK_REACH < sp && !arch_makes_frame(uc))
+	if (address + STACK_REACH < sp && address + STACK_PROBE < stack_limit(stack) && !arch_makes_frame(uc))
 		return OUTCOME_FOREIGN;
 	fault->reason = VPAGER_FAULT_NOT_PRESENT; /* whatever a guard is made of */
 	fault->stack_limit = stack_floor(stack);
