@@ -493,8 +493,10 @@ static void tidy(void *arg)
 	leaving.tidied++;
 }
 
+/* Not with its first instruction: libgcc on ARM takes the place that a signal interrupted for a return address, after a call. */
 static void load(volatile unsigned char *at)
 {
+	leaving.begun++;
 	(void)*at;
 }
 
@@ -506,12 +508,40 @@ static void *cancelled_thread(void *arg)
 {
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
 	pthread_cleanup_push(tidy, NULL);
-	leaving.begun++;
 	touch(leaving.base + (size_t)(uintptr_t)arg * page_size());
 	for (;;)
 		pause();
 	pthread_cleanup_pop(0);
 	return NULL;
+}
+
+static _Atomic(bool) spinning;
+
+static void spin(volatile unsigned char *at)
+{
+	spinning = true;
+	while (*at == 0)
+		;
+}
+
+/* Whether a cleanup is found through the frame of the signal that cancels, without a fault of ours: not by the signal frames that
+ * emulators make for some CPUs. */
+static bool cancelling_unwinds(void)
+{
+	static volatile unsigned char zero;
+	pthread_t thread;
+	bool unwound;
+
+	leaving.base = &zero;
+	touch = spin;
+	OK(pthread_create(&thread, NULL, cancelled_thread, NULL));
+	UNTIL(spinning);
+	OK(pthread_cancel(thread));
+	OK(pthread_join(thread, NULL));
+	unwound = leaving.tidied == 1;
+	leaving.tidied = 0;
+	touch = load;
+	return unwound;
 }
 
 static void waiting_thread(int nr, void *arg)
@@ -527,6 +557,7 @@ static void waiting_thread(int nr, void *arg)
 /* The one who asked is gone, and those who wait with it get the page. */
 START_TEST(a_thread_cancelled_while_it_waits_leaves_nothing_behind)
 {
+	bool unwinds = cancelling_unwinds();
 	struct crowd crowd;
 	pthread_t thread;
 	void *result;
@@ -542,7 +573,8 @@ START_TEST(a_thread_cancelled_while_it_waits_leaves_nothing_behind)
 		OK(pthread_cancel(thread));
 		OK(pthread_join(thread, &result)); /* while the store is still held up */
 		ck_assert_ptr_eq(result, PTHREAD_CANCELED);
-		ck_assert_uint_eq(leaving.tidied, page + 1);
+		if (unwinds)
+			ck_assert_uint_eq(leaving.tidied, page + 1);
 		ck_assert_uint_eq(leaving.held.stopped, 1);
 		ck_assert_uint_eq(leaving.left, 0);
 		token_give(&leaving.held.go, 1);
@@ -557,6 +589,7 @@ END_TEST
 /* A fill that runs in the thread itself is not interrupted; nor is one that runs in a reader, which the thread does not wait for. */
 START_TEST(a_thread_cancelled_while_it_fills_finishes_the_fill)
 {
+	bool unwinds = cancelling_unwinds();
 	pthread_t thread;
 	void *result;
 
@@ -570,7 +603,8 @@ START_TEST(a_thread_cancelled_while_it_fills_finishes_the_fill)
 		token_give(&leaving.held.go, 1);
 		OK(pthread_join(thread, &result));
 		ck_assert_ptr_eq(result, PTHREAD_CANCELED);
-		ck_assert_uint_eq(leaving.tidied, page + 1);
+		if (unwinds)
+			ck_assert_uint_eq(leaving.tidied, page + 1);
 		if (answered_by_readers())
 			UNTIL(leaving.held.done[page] == 1);
 		ck_assert_uint_eq(leaving.held.done[page], 1);
