@@ -206,6 +206,31 @@ START_TEST(a_copy_across_four_pages_makes_progress_at_the_smallest_limit)
 }
 END_TEST
 
+/* What is read ahead for one page that an instruction needs is not read over the other, upward and downward by turns. */
+START_TEST(an_access_across_two_pages_among_pins_is_not_outrun_by_readahead)
+{
+	size_t page = page_size();
+	struct vpager_options options = {.size = sizeof options, .resident_limit_bytes = _i ? 32 * page : 0};
+	struct watched w = {.length = 128 * page, .context = VPAGER_CALL_HANDLER};
+	struct vpager_region *region;
+	unsigned char *base;
+	uint64_t word;
+
+	OK(vpager_init(&options));
+	region = REGION_OVER(&w, .page_bytes = page, .resident_limit_bytes = _i ? 0 : 32 * page);
+	base = base_of(region);
+	OK(vpager_region_pin(region, 0, 24 * page, false));
+	OK(vpager_region_advise(region, 0, w.length, VPAGER_ADVICE_SEQUENTIAL));
+	for (size_t p = 40; p < 120; p++) {
+		SURE(base[p * page + 100] == pattern(p * page + 100), "page %zu", p);
+		memcpy(&word, base + p * page - 3, sizeof word); /* one instruction, on most CPUs */
+		SURE(memcmp(&word, w.bytes + p * page - 3, sizeof word) == 0, "before page %zu", p);
+	}
+	OK(vpager_region_unpin(region, 0, 24 * page));
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 static int store_pages(struct vpager_region *region, size_t page, size_t first, size_t end)
 {
 	for (size_t p = first; p < end; p++) {
@@ -732,6 +757,7 @@ static Suite *limit_suite(void)
 	tcase_add_loop_test(one, the_limit_holds_while_all_pages_are_read_and_written, 0, 2 * KINDS);
 	tcase_add_loop_test(one, the_limit_holds_under_readahead_willneed_and_prefault, 0, 2);
 	tcase_add_test(one, a_copy_across_four_pages_makes_progress_at_the_smallest_limit);
+	tcase_add_loop_test(one, an_access_across_two_pages_among_pins_is_not_outrun_by_readahead, 0, 2);
 	tcase_add_test(one, an_access_across_two_pages_among_pages_that_need_a_worker);
 	tcase_add_test(one, an_access_across_two_pages_against_a_region_that_has_all_the_room);
 	tcase_add_loop_test(one, what_a_failed_read_took_is_given_back, 0, 2);
