@@ -118,7 +118,7 @@ static int arm_runs(struct vpager_region *region, bool opened, struct arming *ar
 
 static bool pinned(const struct vpager_region *region)
 {
-	return atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0; /* counted before it is pinned */
+	return atomic_load_explicit(&region->residency.pinned, memory_order_acquire) > 0; /* counted before it is pinned */
 }
 
 /* Splits nothing, so it works where no mapping is left. */

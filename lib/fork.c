@@ -155,7 +155,7 @@ static void become_gone(struct vpager_region *region)
 {
 	region->frames_bytes = 0;
 	region->residency.bytes = 0;
-	region->pinned_pages = 0;
+	region->residency.pinned = 0;
 	region->lender = NULL;
 	region_swap_forget(region);
 	atomic_store_explicit(&region->life, REGION_GONE, memory_order_relaxed); /* the only thread */
@@ -274,7 +274,7 @@ static int rebuild(struct vpager_region *region, struct parents *parents)
 		return -ENOMEM;
 	region->flags |= VPAGER_REGION_PRIVATE;
 	region->residency.bytes = 0;
-	region->pinned_pages = 0;
+	region->residency.pinned = 0;
 	region->barred = 0;
 	region->counters.dirty_pages = 0;
 	region->counters.swapped_pages = 0;
@@ -356,6 +356,7 @@ static void in_child(void)
 	uffd_close(); /* it is about the parent's memory */
 	staging_after_fork();
 	atomic_store_explicit(&residency_total.bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&residency_total.pinned, 0, memory_order_relaxed);
 	atomic_store_explicit(&vma_used, 0, memory_order_relaxed);
 	stacks_in_child();
 	/* All addresses first: until then the program's next mapping could land in a hole. */

@@ -375,7 +375,7 @@ VPAGER_EXPORT int vpager_region_destroy(struct vpager_region *region, uint32_t f
 		return 0;
 	if (flags & ~VPAGER_DESTROY_DISCARD)
 		return -EINVAL;
-	if (atomic_load_explicit(&region->pinned_pages, memory_order_acquire) > 0 || snapshots_live(region))
+	if (atomic_load_explicit(&region->residency.pinned, memory_order_acquire) > 0 || snapshots_live(region))
 		return -EBUSY;
 	gone = atomic_load_explicit(&region->life, memory_order_relaxed) == REGION_GONE;
 	err = gone || (flags & VPAGER_DESTROY_DISCARD) ? 0 : vpager_region_flush(region, 0, region->length);

@@ -212,28 +212,25 @@ VPAGER_EXPORT int vpager_region_prefault(struct vpager_region *region, const siz
 
 /* ---- pins ---- */
 
-static size_t pinned_in_all(void)
+static size_t add_pinned(struct residency *residency, size_t bytes)
 {
-	size_t bytes = 0;
+	return atomic_fetch_add_explicit(&residency->pinned, bytes, memory_order_acq_rel) + bytes;
+}
 
-	for (size_t i = 0; i < region_slots(); i++) {
-		const struct vpager_region *region = region_slot(i);
-
-		if (atomic_load_explicit(&region->life, memory_order_acquire) == REGION_LIVE)
-			bytes += atomic_load_explicit(&region->pinned_pages, memory_order_acquire) << region->page_shift;
-	}
-	return bytes;
+static void uncount_pinned(struct vpager_region *region)
+{
+	atomic_fetch_sub_explicit(&region->residency.pinned, region->page_bytes, memory_order_acq_rel);
+	atomic_fetch_sub_explicit(&residency_total.pinned, region->page_bytes, memory_order_acq_rel);
 }
 
 /* One page more is pinned for the first time.  Counted before it is, so that all pinners together stay within the limits. */
 static int count_pinned(struct vpager_region *region)
 {
-	size_t pages = atomic_fetch_add_explicit(&region->pinned_pages, 1, memory_order_acq_rel) + 1;
+	size_t here = add_pinned(&region->residency, region->page_bytes), all = add_pinned(&residency_total, region->page_bytes);
 
-	if (fits_limit(&region->residency, region, pages << region->page_shift) &&
-	    (!residency_total.limit || fits_limit(&residency_total, region, pinned_in_all())))
+	if (fits_limit(&region->residency, region, here) && fits_limit(&residency_total, region, all))
 		return 0;
-	atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
+	uncount_pinned(region);
 	return -ENOMEM;
 }
 
@@ -273,7 +270,7 @@ int range_pin_page(struct vpager_region *region, size_t page, bool write, const 
 			return err;
 		}
 		if (first)
-			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
+			uncount_pinned(region);
 	}
 }
 
@@ -287,7 +284,7 @@ int range_unpin(struct vpager_region *region, struct range range)
 		if (left < 0)
 			err = -EINVAL;
 		else if (left == 0)
-			atomic_fetch_sub_explicit(&region->pinned_pages, 1, memory_order_acq_rel);
+			uncount_pinned(region);
 	}
 	return err;
 }

@@ -55,48 +55,25 @@ static bool continues(const struct vpager_region *region, struct stream *stream,
 	return true;
 }
 
-static size_t pinned_bytes(const struct vpager_region *region)
+/* A quarter of what pins leave of a limit; if there is none, `most`. */
+static size_t quarter(const struct residency *residency, size_t most)
 {
-	return load(&region->pinned_pages) << region->page_shift;
-}
+	size_t pinned = load(&residency->pinned), limit = residency->limit;
 
-/* A quarter of what pins leave of a limit. */
-static size_t quarter(size_t limit, size_t pinned)
-{
+	if (!limit)
+		return most;
 	return limit > pinned ? (limit - pinned) / 4 : 0;
-}
-
-static size_t pinned_in_all(void)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < region_slots(); i++) {
-		const struct vpager_region *region = region_slot(i);
-
-		/* acquire: page_shift was written before */
-		if (atomic_load_explicit(&region->life, memory_order_acquire) == REGION_LIVE)
-			bytes += pinned_bytes(region);
-	}
-	return bytes;
 }
 
 /* An instruction needs up to four pages.  Were all the room read into for one of them, those that the others need would be pushed
  * out, and so on in turns for ever. */
 static size_t most_ahead(const struct vpager_region *region)
 {
-	size_t most = region->readahead_pages << region->page_shift, fits;
+	size_t most = region->readahead_pages << region->page_shift;
+	size_t here = quarter(&region->residency, most), all = quarter(&residency_total, most);
 
-	if (most <= region->page_bytes)
-		return 1;
-	if (region->residency.limit) {
-		fits = quarter(region->residency.limit, pinned_bytes(region));
-		most = fits < most ? fits : most;
-	}
-	if (residency_total.limit) {
-		fits = quarter(residency_total.limit, pinned_in_all());
-		most = fits < most ? fits : most;
-	}
-	return most >> region->page_shift;
+	most = here < most ? here : most;
+	return (all < most ? all : most) >> region->page_shift;
 }
 
 struct readahead readahead_begin(struct vpager_region *region, size_t page)

@@ -23,6 +23,7 @@ enum region_life {
 struct residency {
 	_Atomic(size_t) bytes;
 	size_t limit;
+	_Atomic(size_t) pinned;    /* of bytes; counted before a page is pinned */
 	_Atomic(uint32_t) waiters; /* somebody sleeps until a page settles that was in the evictor's way */
 };
 
@@ -81,7 +82,6 @@ struct vpager_region {
 	_Atomic(uint32_t) life;
 	_Atomic(size_t) hand;           /* the evictor's place */
 	_Atomic(size_t) vma_hand;       /* the place of the one who hides isolated pages */
-	_Atomic(size_t) pinned_pages;
 	_Atomic(size_t) vmas;        /* its part of vma_used */
 	_Atomic(size_t) at_base;     /* engine_uffd.c: pages whose bytes are where the program looks; changes inside the gate */
 	_Atomic(size_t) writing;     /* write-backs under way, which read bytes outside of it */
