@@ -16,8 +16,8 @@ static bool may_lend(const struct request *request)
 	return request->region->lender && !request->own && request->access != VPAGER_ACCESS_WRITE;
 }
 
-/* Claims absent pages beside the wanted one, which the caller has claimed when its word was `like`, upward or downward, as far as one
- * read can bring them in together, and one step show them; how many with it. */
+/* Claims absent pages beside the wanted one, which the caller has claimed when its word was `like`, upward or downward, as far
+ * as one read can bring them in together, and one step show them; how many with it. */
 static size_t claim_beside(const struct request *request, uint32_t like, const struct readahead *ahead)
 {
 	struct vpager_region *region = request->region;
@@ -394,7 +394,8 @@ static enum outcome fill_here(struct request *request, struct attempt *attempt)
 
 enum outcome fill_absent(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
 {
-	struct request request = {.region = region, .want = page, .access = attempt->fault->access, .ahead = true, .own = attempt->own};
+	struct request request = {
+	    .region = region, .want = page, .access = attempt->fault->access, .ahead = true, .own = attempt->own};
 	struct readahead ahead;
 	uint32_t like = seen;
 
