@@ -6,11 +6,6 @@
 #include "program_bytes.h"
 #include "region.h"
 
-static struct cow *cow_of(const struct vpager_region *region)
-{
-	return atomic_load_explicit(&region->cow, memory_order_acquire); /* its marks are there */
-}
-
 /* The snapshot that a copy would be for; NULL: none. */
 static struct cow_snapshot *target_of(const struct cow *cow)
 {

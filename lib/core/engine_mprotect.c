@@ -100,7 +100,7 @@ static int change(struct vpager_region *region, size_t page, size_t n, int prot)
 
 	/* ENOMEM: the process is out of mappings, perhaps by others' doing.  Isolated pages of ours make room: hiding them is
 	 * the way out, so hiding itself does not come back here. */
-	while (err == -ENOMEM && prot != PROT_NONE && vma_relieve(region, 4) > 0)
+	while (err == -ENOMEM && prot != PROT_NONE && vma_relieve(region, VMA_RELIEF) > 0)
 		err = sys_mprotect(address, n << region->page_shift, prot);
 	return err;
 }

@@ -16,12 +16,6 @@
 #include "sys.h"
 
 #define RUN_PAGES 64u /* most that is lent while the gates are held once */
-#define RELIEF_PAGES 4u
-
-static struct cow *cow_of(const struct vpager_region *region)
-{
-	return atomic_load_explicit(&region->cow, memory_order_acquire); /* its marks are there */
-}
 
 static struct mark *mark_of(const struct vpager_region *region, size_t page)
 {
@@ -214,7 +208,7 @@ static int hide(struct vpager_region *region, size_t page, size_t n)
 	atomic_fetch_add_explicit(&region->hidings, 1, memory_order_release); /* as in lend_end */
 	do
 		err = sys_mprotect((void *)region_page_address(region, page), n << region->page_shift, PROT_NONE);
-	while (err == -ENOMEM && vma_relieve(region, RELIEF_PAGES) > 0);
+	while (err == -ENOMEM && vma_relieve(region, VMA_RELIEF) > 0);
 	if (!err)
 		vma_change(region, page, n, PROT_READ | VMA_LENT, PROT_NONE);
 	return err;

@@ -124,6 +124,11 @@ int lend_revoke(struct vpager_region *region, size_t page, size_t n);
 /* A hint, but where the lender's page is claimed. */
 bool lend_revoked(const struct vpager_region *region, size_t page);
 
+static inline struct cow *cow_of(const struct vpager_region *region)
+{
+	return atomic_load_explicit(&region->cow, memory_order_acquire); /* its marks are there */
+}
+
 static inline uintptr_t region_page_address(const struct vpager_region *region, size_t page)
 {
 	return region->object.base + (page << region->page_shift);
@@ -139,7 +144,7 @@ static inline bool page_lent(const struct vpager_region *region, uint32_t word)
  * decides by what is visible; the plain word is for compare-and-swap only. */
 static inline uint32_t region_now(const struct vpager_region *region, size_t page, uint32_t word)
 {
-	const struct cow *cow = atomic_load_explicit(&region->cow, memory_order_acquire);
+	const struct cow *cow = cow_of(region);
 
 	if (page_visible(word) && page_lent(region, word) && lend_revoked(region, page))
 		word = (word & ~PAGE_STATE) | PAGE_HIDDEN;
@@ -222,7 +227,8 @@ void region_settled(struct vpager_region *region);
 /* vma.c: mappings are limited (vm.max_map_count); isolated pages cost two each. */
 #define VMA_LENT (1 << 30) /* with a prot: of another file, so it merges with no page of this one */
 void vma_change(struct vpager_region *region, size_t page, size_t n, int from_prot, int to_prot); /* a run that was and is uniform */
-/* Hides up to n isolated, cold pages anywhere; the number hidden. */
+/* Hides up to n isolated, cold pages anywhere; the number hidden.  VMA_RELIEF: more than any one step adds. */
+#define VMA_RELIEF 4u
 size_t vma_relieve(struct vpager_region *first, size_t n);
 void vma_begin(struct vpager_region *region); /* a new region is mapped */
 void vma_end(struct vpager_region *region);

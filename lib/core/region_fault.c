@@ -77,7 +77,6 @@ static enum outcome ask_on_write(struct vpager_region *region, uint32_t word, st
 }
 
 #define RUN_PAGES 64u /* most that is shown while the gate is held once */
-#define RELIEF_PAGES 4u
 
 /* Armed by a take as the first one is, which the caller has claimed: to be shown with it tells nothing untrue. */
 static bool armed_alike(const struct vpager_region *region, size_t page, uint32_t word, uint32_t first, enum page_state to)
@@ -173,11 +172,26 @@ static int show_run(struct vpager_region *region, size_t page, size_t n, uint32_
 	return err;
 }
 
+/* Inside the gate from then on, the page claimed.  Or else what is to be done. */
+static bool claim_inside(struct vpager_region *region, size_t page, uint32_t *seen, struct attempt *attempt, enum outcome *instead)
+{
+	*instead = OUTCOME_WAIT;
+	attempt->ticket = wait_prepare(&region->gate);
+	if (!gate_enter(&region->gate))
+		return false;
+	if (page_claim(&region->table, page, seen, PAGE_CHANGING))
+		return true;
+	gate_leave(&region->gate);
+	*instead = OUTCOME_RESOLVED; /* somebody was faster: look again */
+	return false;
+}
+
 /* A page whose bytes are here becomes visible as `to`.  Also for one that is visible as that already: reclaim by the kernel
  * takes mappings away without asking us, and applying the engine again is the cure. */
 static enum outcome show(struct vpager_region *region, size_t page, uint32_t seen, enum page_state to, struct attempt *attempt)
 {
 	bool write = attempt->fault->access == VPAGER_ACCESS_WRITE || attempt->unsure;
+	enum outcome instead;
 	uint32_t before;
 	size_t n;
 	int err;
@@ -190,13 +204,8 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 		if (asked != OUTCOME_RESOLVED)
 			return asked;
 	}
-	attempt->ticket = wait_prepare(&region->gate);
-	if (!gate_enter(&region->gate))
-		return OUTCOME_WAIT;
-	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
-		gate_leave(&region->gate);
-		return OUTCOME_RESOLVED; /* somebody was faster: look again */
-	}
+	if (!claim_inside(region, page, &seen, attempt, &instead))
+		return instead;
 	if (attempt_over(attempt)) {
 		page_settle(&region->table, page, page_state(seen), 0, 0);
 		gate_leave(&region->gate);
@@ -224,18 +233,14 @@ static enum outcome show(struct vpager_region *region, size_t page, uint32_t see
 /* A fault on a page that is lent: its lender wants it back, or it is written to.  It gets bytes of its own. */
 static enum outcome own(struct vpager_region *region, size_t page, uint32_t seen, struct attempt *attempt)
 {
+	enum outcome instead;
 	int err;
 
-	attempt->ticket = wait_prepare(&region->gate);
-	if (!gate_enter(&region->gate))
-		return OUTCOME_WAIT;
-	if (!page_claim(&region->table, page, &seen, PAGE_CHANGING)) {
-		gate_leave(&region->gate);
-		return OUTCOME_RESOLVED; /* somebody was faster: look again */
-	}
+	if (!claim_inside(region, page, &seen, attempt, &instead))
+		return instead;
 	do
 		err = lend_end(region, page, 0, 0);
-	while (err == -ENOMEM && vma_relieve(region, RELIEF_PAGES) > 0);
+	while (err == -ENOMEM && vma_relieve(region, VMA_RELIEF) > 0);
 	if (err)
 		page_settle(&region->table, page, page_state(seen), 0, 0);
 	gate_leave(&region->gate);

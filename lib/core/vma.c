@@ -8,7 +8,6 @@
 #include "region.h"
 
 #define VMAS_BARE 2u        /* a region and its alias */
-#define RELIEF_PAGES 4u     /* hidden by each fault beyond the limit: more than it can add */
 #define RECOUNT_EVERY 4096u /* faults beyond the limit */
 
 _Atomic(size_t) vma_used;
@@ -109,7 +108,7 @@ void vma_change(struct vpager_region *region, size_t page, size_t n, int from_pr
 		if (atomic_load_explicit(&vma_used, memory_order_relaxed) <= vma_limit)
 			return;
 	}
-	vma_relieve(region, RELIEF_PAGES);
+	vma_relieve(region, VMA_RELIEF);
 }
 
 static bool isolated(const struct vpager_region *region, size_t page)
