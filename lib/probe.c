@@ -18,7 +18,6 @@
 #include "vpager.h"
 
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL of asm-generic/mman-common.h, kernel 6.13 */
-#define DONTUNMAP 4	  /* MREMAP_DONTUNMAP of linux/mman.h, kernel 5.7; of shared memory since 5.13 */
 
 /* ---- trying ---- */
 
@@ -61,31 +60,6 @@ static int try_guard_markers(const char **what)
 	err = madvise(at, page, GUARD_INSTALL) < 0 ? -errno : 0;
 	if (!err && !stack_markers_close((uintptr_t)at, (uintptr_t)at + page))
 		err = -EINVAL; /* an emulator, which takes it for advice that need not be followed */
-	munmap(at, page);
-	return err;
-}
-
-/* What a swing leaves behind has the same memory behind it.  A 32-bit program under qemu-user finds nothing there. */
-static int try_swing(const char **what)
-{
-	size_t page = system_page_bytes();
-	char *at = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	void *to;
-	int err = 0;
-
-	*what = "mmap";
-	if (at == MAP_FAILED)
-		return -errno;
-	*at = 1;
-	*what = "mremap(MREMAP_DONTUNMAP)";
-	/* not the C library's, which gives the kernel any address at all with this flag (glibc 2.36) */
-	to = (void *)syscall(SYS_mremap, at, page, page, MREMAP_MAYMOVE | DONTUNMAP, NULL);
-	if (to == MAP_FAILED)
-		err = -errno;
-	else if (mprotect(at, page, PROT_READ) < 0 || *(volatile char *)at != 1)
-		err = -EINVAL;
-	if (to != MAP_FAILED)
-		munmap(to, page);
 	munmap(at, page);
 	return err;
 }
@@ -158,7 +132,7 @@ static const struct feature {
       {0, "memory, or unlocked memory"}}},
     {VPAGER_FEATURE_SNAPSHOT_SWING,
      "snapshot-swing",
-     try_swing,
+     probe_swing,
      {{EINVAL, "a kernel with MREMAP_DONTUNMAP of shared memory (5.13 has it); until then snapshots are armed page by page"},
       {EPERM, SECCOMP},
       {0, "memory, or room below vm.max_map_count"}}},
@@ -248,14 +222,6 @@ static const char *error_name(int error)
 }
 
 /* ---- the calls ---- */
-
-bool probe_swing(void)
-{
-	const char *what;
-	size_t i;
-
-	return find(VPAGER_FEATURE_SNAPSHOT_SWING, &i) && result_of(i, &what) == 0;
-}
 
 VPAGER_EXPORT uint64_t vpager_features(void)
 {

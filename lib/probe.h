@@ -4,15 +4,12 @@
 #ifndef VPAGER_PROBE_H
 #define VPAGER_PROBE_H
 
-#include <stdbool.h>
-
 /* Each: 0 if it works here, else the negative errno value of what failed, and its name in *what. */
 int probe_uffd(const char **what);
 int probe_uffd_thread(const char **what);
 /* Whether this CPU's decoder tells a write from a read: by the fault status, or at all. */
 int probe_access_hardware(const char **what);
 int probe_access(const char **what);
-/* VPAGER_FEATURE_SNAPSHOT_SWING: tried once. */
-bool probe_swing(void);
+int probe_swing(const char **what);
 
 #endif

@@ -30,6 +30,7 @@
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE 2u /* linux/close_range.h, kernel 5.9 */
 #endif
+#define UNTRIED 1
 #define PIECE_BYTES ((size_t)16 << 20)
 #define GATHERED_MOST ((size_t)4 << 20) /* bytes that are brought back before a take whatever the others are: a millisecond or two */
 #define GATHERED_PART 16u               /* of the pages: a pass would cost as much */
@@ -290,6 +291,21 @@ static struct swing *make_swing(const struct vpager_region *region)
 	return NULL;
 }
 
+/* It is tried once, but for what may be better next time. */
+static bool works(void)
+{
+	static int result = UNTRIED; /* under the runtime lock */
+	const char *what;
+	int err;
+
+	if (result != UNTRIED)
+		return result == 0;
+	err = probe_swing(&what);
+	if (err != -ENOMEM && err != -EAGAIN)
+		result = err;
+	return err == 0;
+}
+
 /* The note for the dismantler is made here: inside the gate there is no malloc. */
 struct swing *swing_prepare(const struct vpager_region *region)
 {
@@ -299,7 +315,7 @@ struct swing *swing_prepare(const struct vpager_region *region)
 	if (region->engine == &engine_uffd_thread || locked(region))
 		return NULL;
 	if (region->engine == &engine_mprotect)
-		return probe_swing() && start() ? make_swing(region) : NULL;
+		return works() && start() ? make_swing(region) : NULL;
 	/* A fork child's copy of what is away could not be moved back by its page tables, and it would have to be all of it. */
 	if ((region->flags & VPAGER_REGION_FORK) || away_pages(region->cow) > 0)
 		return NULL;
