@@ -47,11 +47,13 @@ if works -fsanitize=thread; then
 	check ThreadSanitizer race "$tmp/thread"
 fi
 # The library tells it only where its header is; and it needs the C library's symbols, which are missing
-# from i386's as it comes with a cross compiler.
+# from i386's as it comes with a cross compiler.  Version 3.19 does not read what clang 14 writes for debuggers.
 printf '#include <valgrind/valgrind.h>\n' >"$tmp/header.c"
 if works -g valgrind && $CC -fsyntax-only "$tmp/header.c" 2>/dev/null; then
 	build plain || fail "it does not build"
-	check Valgrind undefined valgrind -q --error-exitcode=9 "$tmp/plain"
+	run valgrind -q "$tmp/plain" >"$tmp/out" 2>"$tmp/err" || :
+	grep -q 'debuginfo reader: Possibly corrupted' "$tmp/err" ||
+		check Valgrind undefined valgrind -q --error-exitcode=9 "$tmp/plain"
 fi
 [ -n "$tried" ] || skip "no checker works here (Debian packages: libasan8 libtsan2 valgrind)"
 echo "tried:$tried"
