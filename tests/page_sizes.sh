@@ -19,6 +19,31 @@ for function in sysconf mmap mmap64 munmap mprotect madvise sys_call; do
 	wraps="$wraps -Wl,--wrap=$function"
 done
 
+# What stands for a kernel with larger pages would hear of musl's own memory, which knows none.
+cat >"$tmp/free.c" <<'END'
+#include <stdlib.h>
+
+static int called;
+int __real_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len);
+
+int __wrap_munmap(void *at, size_t len)
+{
+	called = 1;
+	return __real_munmap(at, len);
+}
+
+int main(void)
+{
+	void *volatile p = malloc((size_t)4 << 20);
+
+	free(p);
+	return called;
+}
+END
+$CC $CFLAGS "$tmp/free.c" $LDFLAGS -Wl,--wrap=munmap $LIBS -o "$tmp/free" || fail "what is called by free cannot be seen"
+run "$tmp/free" || skip "free of this C library calls the munmap that stands for one of larger pages"
+
 # build NAME: tests/test_NAME.c with larger pages, from the library's own objects.
 build() {
 	$CC -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I"$top_srcdir/include" $CHECK_CFLAGS $CFLAGS \
