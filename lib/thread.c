@@ -8,12 +8,15 @@
  * An alternate stack that overflows would silently overwrite what lies below it; with a guard the process ends there. */
 #include "thread.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include "core/arch/arch.h"
 #include "core/export.h"
 #include "core/stack.h"
@@ -235,22 +238,46 @@ VPAGER_EXPORT int vpager_thread_detach(void)
 
 #define GAP_BYTES ((size_t)1 << 20) /* what the kernel leaves below a growing stack, at the least: stack_guard_gap */
 
+/* The main thread's has no guard of its own: the kernel stops growing it, at RLIMIT_STACK or short of what lies below.  musl's
+ * pthread_getattr_np tells how far it has grown until now. */
+static int bounds_of_main(struct own_stack *own)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), below = 0, low = 0, high = 0;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	struct rlimit limit;
+
+	if (!maps)
+		return errno == ENOMEM ? -ENOMEM : -ENOTSUP;
+	while (high <= here) {
+		below = high;
+		if (fscanf(maps, "%" SCNxPTR "-%" SCNxPTR "%*[^\n]", &low, &high) != 2)
+			break;
+	}
+	fclose(maps);
+	if (low > here || high <= here || getrlimit(RLIMIT_STACK, &limit))
+		return -ENOTSUP;
+	low = limit.rlim_cur < high - below ? high - (uintptr_t)limit.rlim_cur : below;
+	*own = (struct own_stack){low, high, GAP_BYTES};
+	return 0;
+}
+
 static int bounds(struct own_stack *own)
 {
 	pthread_attr_t attr;
 	void *low;
 	size_t bytes, guard;
-	int err = pthread_getattr_np(pthread_self(), &attr);
+	int err;
 
+	if (sys_gettid() == sys_getpid())
+		return bounds_of_main(own);
+	err = pthread_getattr_np(pthread_self(), &attr);
 	if (err)
 		return err == ENOMEM ? -ENOMEM : -ENOTSUP;
 	err = pthread_attr_getstack(&attr, &low, &bytes) || pthread_attr_getguardsize(&attr, &guard);
 	pthread_attr_destroy(&attr);
 	if (err)
 		return -ENOTSUP;
-	/* The main thread's has no guard of its own: the kernel stops growing it, at RLIMIT_STACK or short of what lies
-	 * below. */
-	*own = (struct own_stack){(uintptr_t)low, (uintptr_t)low + bytes, sys_gettid() == sys_getpid() ? GAP_BYTES : guard};
+	*own = (struct own_stack){(uintptr_t)low, (uintptr_t)low + bytes, guard};
 	return 0;
 }
 
