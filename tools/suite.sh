@@ -108,5 +108,7 @@ suite() {
 	say "$what, $how: passed $(count PASS "$directory/check.log"), failed $failed," \
 		"skipped $(count SKIP "$directory/check.log"), in $(($(date +%s) - start)) s"
 	explain "$directory"
+	# Of a few tests only nothing goes there.
+	[ -f "$directory/tests/test_port.log" ] || return 0
 	"$SHELL" "$top/tools/porting" result "$directory" "$how" >"$directory/suite.result"
 }
