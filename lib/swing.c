@@ -395,7 +395,7 @@ static int swing_own(struct vpager_region *region, struct swing *swing)
 		return (int)(intptr_t)at;
 	swing->at = retire(cow);
 	atomic_store_explicit(&away->uses, 1, memory_order_relaxed);
-	atomic_store_explicit(&away->base, at, memory_order_release); /* with it: see away_leave */
+	atomic_store_explicit(&away->base, at, memory_order_release); /* with it: see swing_leave */
 	atomic_store_explicit(&cow->away, away, memory_order_relaxed);
 	atomic_fetch_add_explicit(&cow->swings, 1, memory_order_relaxed);
 	atomic_store_explicit(&cow->away_pages, atomic_exchange_explicit(&region->at_base, 0, memory_order_relaxed),
@@ -472,7 +472,7 @@ void swing_leave(struct vpager_region *region, unsigned char *at, size_t n)
 	(void)uffd_forget((uintptr_t)at, bytes); /* what stays is memory, and goes with the mapping */
 	gone = away_unuse(away, n);
 	if (gone)
-		munmap(gone, region->object.span);
+		munmap(gone, region->object.span); /* what was moved there by us, whole */
 }
 
 /* ---- the end ---- */

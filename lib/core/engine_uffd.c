@@ -375,9 +375,9 @@ static int copy_back(struct vpager_region *region, size_t page, size_t n, bool o
 }
 
 /* Pages whose bytes no snapshot wants come back by their page table entries, where the kernel can do that. */
-static int bring_back_open(struct vpager_region *region, size_t page, size_t n)
+static int bring_back_open(struct vpager_region *region, size_t page, size_t n, bool wanted)
 {
-	size_t moved = cow_pending(region, page) ? 0 : move_back(region, page, n);
+	size_t moved = wanted ? 0 : move_back(region, page, n);
 
 	if (moved) {
 		settle_home(region, page, moved);
@@ -394,9 +394,11 @@ static int bring_back(struct vpager_region *region, size_t page, size_t n, int t
 	if (!(to & PROT_WRITE))
 		return copy_back(region, page, n, false);
 	for (size_t run; n > 0 && !err; page += run, n -= run) {
-		for (run = 1; run < n && cow_pending(region, page + run) == cow_pending(region, page);)
+		bool wanted = cow_pending(region, page);
+
+		for (run = 1; run < n && cow_pending(region, page + run) == wanted;)
 			run++;
-		err = bring_back_open(region, page, run);
+		err = bring_back_open(region, page, run, wanted);
 	}
 	return err;
 }
