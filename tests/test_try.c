@@ -340,6 +340,42 @@ START_TEST(the_alternate_stack_stays_armed)
 }
 END_TEST
 
+struct both_stacks {
+	unsigned char *memory;
+	int flags;
+};
+
+static void *try_below(void *arg)
+{
+	const struct both_stacks *both = arg;
+	const stack_t stack = {.ss_sp = both->memory + ALTERNATE_BYTES, .ss_size = ALTERNATE_BYTES, .ss_flags = both->flags};
+	unsigned char here;
+
+	OK(sigaltstack(&stack, NULL));
+	ck_assert((uintptr_t)&here < (uintptr_t)stack.ss_sp);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(try_load(bad((size_t)i), NULL), -EIO);
+	return NULL;
+}
+
+/* To who checks that jumps only go outwards, as the C library does with _FORTIFY_SOURCE, this looks like one that goes inwards. */
+START_TEST(a_try_below_the_alternate_stack)
+{
+	struct both_stacks both = {.flags = _i ? SS_AUTODISARM : 0};
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	make_region(VPAGER_CALL_HANDLER);
+	both.memory = mmap(NULL, 2 * ALTERNATE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(both.memory, MAP_FAILED);
+	OK(pthread_attr_init(&attr));
+	OK(pthread_attr_setstack(&attr, both.memory, ALTERNATE_BYTES));
+	OK(pthread_create(&thread, &attr, try_below, &both));
+	OK(pthread_join(thread, NULL));
+	OK(pthread_attr_destroy(&attr));
+}
+END_TEST
+
 static int handlers_result, handlers_good;
 
 static void handler_that_tries(int signo)
@@ -678,6 +714,7 @@ static Suite *try_suite(void)
 	tcase_add_loop_test(back, errno_is_left_alone, 0, 2);
 	tcase_add_test(back, the_callers_variables_survive);
 	tcase_add_loop_test(back, the_alternate_stack_stays_armed, 0, 2);
+	tcase_add_loop_test(back, a_try_below_the_alternate_stack, 0, 2);
 	tcase_add_loop_test(back, a_try_on_a_signal_stack, 0, 4);
 	suite_add_tcase(suite, back);
 
