@@ -19,8 +19,8 @@ static inline bool skip_emulated(void)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
-/* So many times what is left to luck; a fifth of it where the suite runs once more, for another CPU or by another compiler, as
- * the run says by VPAGER_TEST_ONCE_MORE=1. */
+/* So many times what is left to luck; a fifth of it where the suite runs once more, for another CPU, by another compiler or user,
+ * as the run says by VPAGER_TEST_ONCE_MORE=1. */
 static inline int often(int times)
 {
 	const char *value = getenv("VPAGER_TEST_ONCE_MORE");

@@ -248,7 +248,20 @@ else
 	echo "$name: not tried on a terminal: no script(1) here"
 fi
 
+# ---- nothing is left behind ----
+
+nothing_is_left() {
+	cmp "$file" "$tmp/kept" || fail "the file has changed"
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "files are left in TMPDIR: $(ls -A "$TMPDIR")"
+}
+
 # ---- what is not as it should be is noticed ----
+
+# By the tour's own source, which is the same for every CPU and compiler.
+if [ "${VPAGER_TEST_ONCE_MORE:-0}" = 1 ]; then
+	nothing_is_left
+	exit 0
+fi
 
 # sabotage WHAT: builds the tour anew with the C code on standard input in front of each of its files, and runs it.
 sabotage() {
@@ -413,7 +426,4 @@ sabotage "a rollback that does nothing" <<'END'
 END
 says out '^  FAIL  snapshot  *byte [0-9]* of the restored table is 0x' "a rollback that does nothing"
 
-# ---- nothing is left behind ----
-
-cmp "$file" "$tmp/kept" || fail "the file has changed"
-[ -z "$(ls -A "$TMPDIR")" ] || fail "files are left in TMPDIR: $(ls -A "$TMPDIR")"
+nothing_is_left
