@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Reading a snapshot.  A page's kept bytes are on its chain of copies; one that did not change is read where it is: here, in its
- * store, or nowhere (zeros).  After a look at a page that may change meanwhile, `safe` is looked at again.  The bytes go by way
- * of a buffer of ours: the program's may be managed memory, which is touched while nothing is held. */
+ * store, or nowhere (zeros).  After a look at a page that may change meanwhile, `safe` is looked at again.  Into memory
+ * of a region the bytes go by way of a buffer of ours: it is touched while nothing is held. */
 #include <errno.h>
 #include <string.h>
 #include "core/export.h"
@@ -13,8 +13,9 @@
 #include "runtime.h"
 #include "snapshot.h"
 
-#define PIECE_BYTES ((size_t)16 << 10) /* on the stack */
-#define AGAIN 1                        /* the page changed under our eyes */
+#define PIECE_BYTES ((size_t)16 << 10)   /* on the stack */
+#define CLOSED_BYTES ((size_t)128 << 10) /* with signals closed: some ten microseconds where the pages are here */
+#define AGAIN 1                          /* the page changed under our eyes */
 
 /* A part of one page. */
 struct piece {
@@ -154,7 +155,7 @@ static int read_piece(const struct piece *piece)
 	return err;
 }
 
-/* At most PIECE_BYTES, with the program's signals closed. */
+/* With the program's signals closed. */
 int snapshot_read_some(struct vpager_snapshot *snapshot, size_t off, unsigned char *to, size_t len, const arch_sigset_t *open)
 {
 	const struct vpager_region *region = snapshot->region;
@@ -171,10 +172,46 @@ int snapshot_read_some(struct vpager_snapshot *snapshot, size_t off, unsigned ch
 	return err;
 }
 
-VPAGER_EXPORT int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len)
+/* Whether the program's buffer may be written to while pages are claimed: it is in no region; and whatever else there is to be
+ * said of it, as that it may not be written to, is said of these touches, while nothing is claimed. */
+static bool touched(unsigned char *buf, size_t len)
+{
+	size_t page = system_page_bytes();
+
+	if (vpager_address_managed(buf, len))
+		return false;
+	for (size_t at = 0; at < len; at += page - ((uintptr_t)(buf + at) & (page - 1)))
+		*(volatile unsigned char *)(buf + at) = *(volatile unsigned char *)(buf + at);
+	return true;
+}
+
+static int read_closed(struct vpager_snapshot *snapshot, size_t off, unsigned char *to, size_t len)
+{
+	arch_sigset_t open;
+	int err;
+
+	signals_close(&open);
+	err = snapshot_read_some(snapshot, off, to, len, &open);
+	signals_restore(&open);
+	return err;
+}
+
+__attribute__((noinline)) static int read_into_region(struct vpager_snapshot *snapshot, size_t off, unsigned char *to, size_t len)
 {
 	unsigned char piece[PIECE_BYTES];
-	arch_sigset_t open;
+	int err = 0;
+
+	for (size_t done = 0, n; done < len && !err; done += n) {
+		n = len - done < sizeof piece ? len - done : sizeof piece;
+		err = read_closed(snapshot, off + done, piece, n);
+		if (!err)
+			memcpy(to + done, piece, n);
+	}
+	return err;
+}
+
+VPAGER_EXPORT int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t off, void *buf, size_t len)
+{
 	int err;
 
 	if (!snapshot || (!buf && len))
@@ -184,14 +221,11 @@ VPAGER_EXPORT int vpager_snapshot_read(struct vpager_snapshot *snapshot, size_t 
 		return err;
 	if (off > snapshot->length || len > snapshot->length - off)
 		return -EINVAL;
-	for (size_t done = 0, n; done < len; done += n) {
-		n = len - done < sizeof piece ? len - done : sizeof piece;
-		signals_close(&open);
-		err = snapshot_read_some(snapshot, off + done, piece, n, &open);
-		signals_restore(&open);
-		if (err)
-			return err;
-		memcpy((char *)buf + done, piece, n);
+	for (size_t done = 0, n; done < len && !err; done += n) {
+		unsigned char *to = (unsigned char *)buf + done;
+
+		n = len - done < CLOSED_BYTES ? len - done : CLOSED_BYTES;
+		err = touched(to, n) ? read_closed(snapshot, off + done, to, n) : read_into_region(snapshot, off + done, to, n);
 	}
-	return 0;
+	return err;
 }

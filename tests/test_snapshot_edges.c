@@ -450,6 +450,72 @@ START_TEST(a_snapshot_can_be_read_into_the_region_itself)
 }
 END_TEST
 
+/* Parts of any length and alignment, in pages that changed and that did not. */
+START_TEST(a_part_is_read_into_any_buffer_and_nothing_beside_it)
+{
+	const size_t pages = 80, length = pages * page_size();
+	struct watched w;
+	struct vpager_region *region = region_of_kind((enum kind)_i, pages, &w);
+	struct vpager_snapshot *snapshot = take_with(region, VPAGER_ARM_AUTO);
+	unsigned char *buffer = malloc(length + 2 * page_size());
+	struct dice dice = {(uint64_t)_i};
+
+	for (size_t p = 0; p < pages; p += 3)
+		base_of(region)[p * page_size()] = 0x66;
+	for (int i = 0; i < often(200); i++) {
+		size_t off = roll(&dice, length), len = i == 0 ? length - off : roll(&dice, length - off + 1);
+		unsigned char *to = buffer + 1 + roll(&dice, page_size());
+
+		memset(buffer, 0xee, length + 2 * page_size());
+		OK(vpager_snapshot_read(snapshot, off, to, len));
+		SURE(to[-1] == 0xee && to[len] == 0xee, "beside %zu bytes at %zu", len, off);
+		for (size_t at = 0; at < len; at++)
+			SURE(to[at] == first_byte((enum kind)_i, off + at), "at %zu of %zu bytes at %zu", at, len, off);
+	}
+	free(buffer);
+	vpager_snapshot_free(snapshot);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
+static sigjmp_buf out_of_read;
+
+static void leave_read(int signo)
+{
+	(void)signo;
+	siglongjmp(out_of_read, 1);
+}
+
+/* The program gets its SIGSEGV, as from memcpy, and whoever jumps out of it leaves no page claimed. */
+START_TEST(a_buffer_that_cannot_be_written_to_is_the_programs_affair)
+{
+	const struct sigaction action = {.sa_handler = leave_read}; /* before the library's */
+	unsigned char *buffer = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vpager_snapshot *snapshot;
+	struct vpager_region *region;
+
+	ck_assert_ptr_ne(buffer, MAP_FAILED);
+	OK(sigaction(SIGSEGV, &action, NULL));
+	OK(mprotect(buffer + page_size(), page_size(), PROT_READ));
+	region = zeros();
+	base_of(region)[0] = 1;
+	base_of(region)[page_size()] = 1;
+	snapshot = take_with(region, VPAGER_ARM_AUTO);
+	for (int i = 0; i < 2; i++) {
+		if (sigsetjmp(out_of_read, 1) == 0) {
+			OK(vpager_snapshot_read(snapshot, 0, buffer + (size_t)i * page_size(), 2 * page_size() - (size_t)i));
+			ck_abort_msg("it was written to");
+		}
+		base_of(region)[0]++;
+		base_of(region)[page_size()]++;
+	}
+	ck_assert_int_eq(read_byte(snapshot, page_size()), 1);
+	OK(evict_all(region));
+	vpager_snapshot_free(snapshot);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 START_TEST(snapshots_of_clones_of_snapshots)
 {
 	enum { DEEP = 6 };
@@ -642,6 +708,8 @@ int main(void)
 	tcase_add_loop_test(tcase, allowing_execution_does_not_open_an_armed_page, 0, ARMS);
 	tcase_add_loop_test(tcase, an_error_of_the_store_is_the_readers_and_passes, 0, 2);
 	tcase_add_loop_test(tcase, a_snapshot_can_be_read_into_the_region_itself, 0, KINDS);
+	tcase_add_loop_test(tcase, a_part_is_read_into_any_buffer_and_nothing_beside_it, 0, KINDS);
+	tcase_add_test(tcase, a_buffer_that_cannot_be_written_to_is_the_programs_affair);
 	tcase_add_test(tcase, snapshots_of_clones_of_snapshots);
 	tcase_add_loop_test(tcase, a_fork_child_has_its_own_copy_and_no_snapshots, 0, 2 * ARMS);
 	tcase_add_test(tcase, a_thread_whose_stack_is_in_the_region_may_not_take);
