@@ -184,7 +184,7 @@ static void put_all(struct vpager_stack **stack, int n)
 /* What mappings there are more than at first is what the library says, give or take what the C library has made. */
 static void sure_counted(uint32_t flags, int base)
 {
-	int more = mappings() - base, counted = (int)mappings_counted();
+	int more = (int)own_mappings() - base, counted = (int)mappings_counted();
 	bool markers = !(flags & VPAGER_STACK_MPROTECT) && vpager_features() & VPAGER_FEATURE_GUARD_MARKERS;
 
 	if (WATCHED)
@@ -219,7 +219,7 @@ START_TEST(page_tables_go_with_the_stacks_and_each_comes_back_alone)
 	struct dice dice = {(uint64_t)_i};
 	struct vpager_stack **stack;
 
-	base = mappings();
+	base = (int)own_mappings();
 	stack = marked_stacks(pool, n);
 	awake = page_table_bytes();
 	ck_assert_int_eq(vpager_stack_pool_trim(pool), n);
