@@ -57,6 +57,7 @@ struct model {
 	struct dice dice;
 	uint64_t step;
 	const char *doing;
+	bool sequential, watched; /* was advised; has been armed */
 	bool disturbed;
 	_Atomic(bool) over;
 };
@@ -206,6 +207,15 @@ static bool in_the_gap(const struct model *m, size_t off, size_t len)
 	return shared(m) && m->kind->ends_early && off < (m->stored / m->page + 1) * m->page && off + len > m->stored;
 }
 
+/* VPAGER_ADVICE_SEQUENTIAL: a write may open pages ahead of it, which count as written. */
+static void others_opened(struct model *m)
+{
+	if (!m->sequential || m->watched || shared(m) || (m->kind->flags & VPAGER_REGION_NO_SWAP))
+		return;
+	for (size_t p = 0; p < PAGES; p++)
+		m->p[p].perhaps = !m->p[p].written;
+}
+
 static void page_written(struct model *m, size_t p)
 {
 	m->p[p].written = m->p[p].dirtied = true;
@@ -229,6 +239,7 @@ static void do_write(struct model *m)
 	pattern_fill(m->shadow + off, m->step * 1000, len);
 	err = try_copy(m->base + off, m->shadow + off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
+	others_opened(m);
 	EACH_PAGE (p, off, len)
 		page_written(m, p);
 }
@@ -340,6 +351,7 @@ static void do_arm(struct model *m)
 	int err;
 
 	choose(m, &off, &len, PAGES);
+	m->watched = true;
 	err = vpager_region_arm(m->region, off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
 	EACH_PAGE (p, off, len)
@@ -368,6 +380,7 @@ static void do_dirty(struct model *m)
 	size_t off, len;
 	int err;
 
+	m->watched |= rearm;
 	choose(m, &off, &len, PAGES);
 	err = vpager_region_dirty(m->region, off, len, rearm, report, &r);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
@@ -477,11 +490,15 @@ static void do_advise(struct model *m)
 {
 	static const enum vpager_advice advice[] = {VPAGER_ADVICE_NORMAL, VPAGER_ADVICE_WILLNEED, VPAGER_ADVICE_SEQUENTIAL,
 	                                            VPAGER_ADVICE_RANDOM};
+	enum vpager_advice chosen;
 	size_t off, len;
 	int err;
 
 	choose(m, &off, &len, PAGES);
-	err = vpager_region_advise(m->region, off, len, advice[roll(&m->dice, 4)]);
+	chosen = advice[roll(&m->dice, 4)];
+	if (chosen != VPAGER_ADVICE_WILLNEED)
+		m->sequential = chosen == VPAGER_ADVICE_SEQUENTIAL;
+	err = vpager_region_advise(m->region, off, len, chosen);
 	HOLDS(err == 0, "%d", err);
 }
 
