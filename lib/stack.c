@@ -354,11 +354,6 @@ void stacks_in_child(void)
 
 /* ---- counters ---- */
 
-static uint64_t load(const _Atomic(uint64_t) *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 static unsigned log2_of(size_t bytes)
 {
 	unsigned n = 0;
@@ -390,15 +385,15 @@ void stack_stats_add(struct vpager_stack_stats *sum, struct vpager_stack_pool *p
 	depot_unlock(pool);
 	sum->live += live;
 	sum->cached += cached;
-	sum->growths += load(&c->growths);
-	sum->overflows += load(&c->overflows);
-	sum->trims += load(&c->trims);
-	sum->lost_signals += load(&c->lost_signals);
-	sum->hibernated += load(&c->hibernated);
+	sum->growths += counted(&c->growths);
+	sum->overflows += counted(&c->overflows);
+	sum->trims += counted(&c->trims);
+	sum->lost_signals += counted(&c->lost_signals);
+	sum->hibernated += counted(&c->hibernated);
 	sum->reserved_bytes += pool->object.span;
 	for (int i = 0; i < 32; i++) {
-		sum->high_water_log2[i] += load(&c->high_water_log2[i]);
-		grown += (size_t)load(&c->high_water_log2[i]);
+		sum->high_water_log2[i] += counted(&c->high_water_log2[i]);
+		grown += (size_t)counted(&c->high_water_log2[i]);
 	}
 	if (!(pool->flags & VPAGER_STACK_LAZY)) /* the others never grew: they are not counted one by one */
 		sum->high_water_log2[log2_of(pool->initial_bytes)] += put - grown;

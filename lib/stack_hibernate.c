@@ -81,7 +81,7 @@ static bool hibernate(struct vpager_stack_pool *pool, size_t i, int pagemap)
 	asleep = copy_out(stack);
 	if (asleep) {
 		stack_count_trim(stack);
-		atomic_fetch_add_explicit(&pool->counters.hibernated, 1, memory_order_relaxed);
+		count(&pool->counters.hibernated, 1);
 	}
 	changed_to(stack, asleep ? STACK_ASLEEP : STACK_LIVE);
 	return asleep;

@@ -60,12 +60,12 @@ static void count_high_water(struct vpager_stack *stack, size_t bytes)
 
 	while (n < 31 && bytes >> (n + 1))
 		n++;
-	atomic_fetch_add_explicit(&stack->pool->counters.high_water_log2[n], 1, memory_order_relaxed);
+	count(&stack->pool->counters.high_water_log2[n], 1);
 }
 
 void stack_count_trim(struct vpager_stack *stack)
 {
-	atomic_fetch_add_explicit(&stack->pool->counters.trims, 1, memory_order_relaxed);
+	count(&stack->pool->counters.trims, 1);
 }
 
 /* ---- back into the pool ---- */

@@ -20,7 +20,7 @@
 /* On an alternate stack below this, a handler of the program that came while we wait might not fit beside us. */
 #define ROOMY_STACK (64u << 10)
 
-_Atomic(uint64_t) entry_passed_on, entry_foreign;
+counter_t entry_passed_on, entry_foreign;
 
 static struct {
 	_Atomic(vpager_fault_fn) fn;
@@ -174,10 +174,10 @@ static void pass_on(int signo, siginfo_t *si, ucontext_t *uc, const struct vpage
 	int of = dies_of(fault, signo);
 	siginfo_t forged;
 
-	atomic_fetch_add_explicit(&entry_passed_on, 1, memory_order_relaxed);
+	count(&entry_passed_on, 1);
 	if (fault_is_synchronous(si)) {
 		if (fault->origin == VPAGER_ORIGIN_FOREIGN)
-			atomic_fetch_add_explicit(&entry_foreign, 1, memory_order_relaxed);
+			count(&entry_foreign, 1);
 		tell_fatal(fault);
 	}
 	if (of == signo) {

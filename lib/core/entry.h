@@ -5,8 +5,8 @@
 #define VPAGER_CORE_ENTRY_H
 
 #include <signal.h>
-#include <stdatomic.h>
 #include <ucontext.h>
+#include "counter.h"
 #include "vpager.h"
 #include "wait.h"
 
@@ -19,6 +19,6 @@ int entry_sleep(struct wait_ticket ticket);
 void entry_after_fork(void);
 
 /* Signals passed on, and those of them that were memory faults of nobody's. */
-extern _Atomic(uint64_t) entry_passed_on, entry_foreign;
+extern counter_t entry_passed_on, entry_foreign;
 
 #endif

@@ -106,7 +106,7 @@ enum outcome overflow_found(struct vpager_stack *stack, struct vpager_fault *fau
 	fault->origin = VPAGER_ORIGIN_STACK_OVERFLOW;
 	fault->error = -EOVERFLOW;
 	if (stack)
-		atomic_fetch_add_explicit(&stack->pool->counters.overflows, 1, memory_order_relaxed);
+		count(&stack->pool->counters.overflows, 1);
 	return OUTCOME_FAILED;
 }
 

@@ -5,6 +5,7 @@
 #ifndef VPAGER_CORE_REGION_H
 #define VPAGER_CORE_REGION_H
 
+#include "counter.h"
 #include "engine.h"
 #include "gate.h"
 #include "index.h"
@@ -30,10 +31,10 @@ struct residency {
 extern struct residency residency_total; /* of all regions */
 
 struct region_counters {
-	_Atomic(uint64_t) faults, fills, fill_pages, readahead_unused_pages, writebacks, evictions, soft_faults,
+	counter_t faults, fills, fill_pages, readahead_unused_pages, writebacks, evictions, soft_faults,
 	    fill_errors, retries;
-	_Atomic(uint64_t) cow_copies, cow_pages, lent_pages;
-	_Atomic(uint64_t) reasons[VPAGER_FAULT_REASONS];
+	counter_t cow_copies, cow_pages, lent_pages;
+	counter_t reasons[VPAGER_FAULT_REASONS];
 	_Atomic(size_t) dirty_pages, swapped_pages, snapshot_pages;
 };
 
@@ -104,11 +105,6 @@ static inline struct vpager_region *region_of(struct object *object)
 static inline struct vpager_store *region_swap(const struct vpager_region *region)
 {
 	return atomic_load_explicit(&region->swap, memory_order_acquire);
-}
-
-static inline void count(_Atomic(uint64_t) *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed); /* read by nobody who orders anything by it */
 }
 
 /* lend.c: pages of another region, shown here without a copy. */

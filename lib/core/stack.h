@@ -16,6 +16,7 @@
 #define VPAGER_CORE_STACK_H
 
 #include <signal.h>
+#include "counter.h"
 #include "object.h"
 
 /* What a stack is, and who may change it:
@@ -54,8 +55,8 @@ struct vpager_stack { /* 64 bytes on 64-bit CPUs: a million of them count */
 };
 
 struct stack_counters {
-	_Atomic(uint64_t) growths, overflows, trims, lost_signals, hibernated;
-	_Atomic(uint64_t) high_water_log2[32]; /* but for stacks that never grew */
+	counter_t growths, overflows, trims, lost_signals, hibernated;
+	counter_t high_water_log2[32]; /* but for stacks that never grew */
 };
 
 struct stack_guard;

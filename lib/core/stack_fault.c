@@ -61,7 +61,7 @@ static enum outcome grow(struct vpager_stack *stack, uintptr_t least, struct vpa
 	fault->error = stack_lower(stack, next_limit(stack, least));
 	if (fault->error)
 		return OUTCOME_FAILED;
-	atomic_fetch_add_explicit(&stack->pool->counters.growths, 1, memory_order_relaxed);
+	count(&stack->pool->counters.growths, 1);
 	return OUTCOME_RESOLVED;
 }
 
@@ -208,7 +208,7 @@ enum outcome stack_frame_lost(int signo, const siginfo_t *si, const ucontext_t *
 		return overflow_found(stack, fault);
 	outcome = grow(stack, least, fault);
 	if (outcome == OUTCOME_RESOLVED) {
-		atomic_fetch_add_explicit(&stack->pool->counters.lost_signals, 1, memory_order_relaxed);
+		count(&stack->pool->counters.lost_signals, 1);
 		say_lost();
 	}
 	return outcome;
