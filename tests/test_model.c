@@ -207,7 +207,7 @@ static bool in_the_gap(const struct model *m, size_t off, size_t len)
 	return shared(m) && m->kind->ends_early && off < (m->stored / m->page + 1) * m->page && off + len > m->stored;
 }
 
-/* VPAGER_ADVICE_SEQUENTIAL: a write may open pages ahead of it, which count as written. */
+/* VPAGER_ADVICE_SEQUENTIAL: a write or a pin for one, forbidden or not, may open pages ahead of it, which count as written. */
 static void others_opened(struct model *m)
 {
 	if (!m->sequential || m->watched || shared(m) || (m->kind->flags & VPAGER_REGION_NO_SWAP))
@@ -228,6 +228,7 @@ static void do_write(struct model *m)
 	int err;
 
 	choose(m, &off, &len, 6);
+	others_opened(m);
 	bad = first_without(m, off, len, PROT_WRITE);
 	if (bad < end_of_range(m, off, len)) {
 		err = try_store(m->base + bad * m->page + 5, 1, NULL);
@@ -239,7 +240,6 @@ static void do_write(struct model *m)
 	pattern_fill(m->shadow + off, m->step * 1000, len);
 	err = try_copy(m->base + off, m->shadow + off, len);
 	HOLDS(err == 0, "%zu + %zu gives %d", off, len, err);
-	others_opened(m);
 	EACH_PAGE (p, off, len)
 		page_written(m, p);
 }
@@ -429,6 +429,8 @@ static void do_pin(struct model *m)
 		return;
 	forbidden = first_without(m, off, len, for_write ? PROT_WRITE : PROT_READ) < end_of_range(m, off, len);
 	too_many = m->kind->limit && pinned > LIMIT - 8;
+	if (for_write)
+		others_opened(m);
 	err = vpager_region_pin(m->region, off, len, for_write);
 	if (err) {
 		HOLDS((err == -EACCES && forbidden) || (err == -ENOMEM && too_many), "%zu + %zu gives %d", off, len, err);
