@@ -210,10 +210,11 @@ static bool in_the_gap(const struct model *m, size_t off, size_t len)
 /* VPAGER_ADVICE_SEQUENTIAL: a write or a pin for one, forbidden or not, may open pages ahead of it, which count as written. */
 static void others_opened(struct model *m)
 {
-	if (!m->sequential || m->watched || shared(m) || (m->kind->flags & VPAGER_REGION_NO_SWAP))
+	if (!m->sequential || m->watched || (m->kind->flags & VPAGER_REGION_NO_SWAP))
 		return;
 	for (size_t p = 0; p < PAGES; p++)
-		m->p[p].perhaps = !m->p[p].written;
+		if (!shared(m) || p * m->page >= m->stored) /* private */
+			m->p[p].perhaps = !m->p[p].written;
 }
 
 static void page_written(struct model *m, size_t p)
