@@ -7,8 +7,8 @@
 #include <string.h>
 #include "core/export.h"
 #include "core/landing.h"
-#include "core/program_bytes.h"
 #include "core/sys.h"
+#include "core/tsan.h"
 #include "range.h"
 #include "runtime.h"
 #include "snapshot.h"

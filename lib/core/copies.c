@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "sys.h"
+#include "tsan.h"
 
 #define FIRST_BYTES ((size_t)1 << 20) /* of pages in chunk 0 */
 #define FIRST_SHIFT_LEAST 5u          /* a word of the bitmap */
@@ -79,12 +80,14 @@ static int add_chunk(struct copies *copies, unsigned int k)
 	if (err)
 		return err;
 	chunk = memory;
+	fresh_bytes_begin();
 	chunk->mapped = bytes + slots * copies->page_bytes;
 	chunk->slots = (uint32_t)slots;
 	chunk->bitmap = (void *)((char *)memory + bitmap);
 	chunk->record = (void *)((char *)memory + record);
 	chunk->bytes = (unsigned char *)memory + bytes;
 	atomic_store_explicit(&chunk->free, (uint32_t)slots, memory_order_relaxed);
+	fresh_bytes_end();
 	/* release: whoever finds it finds its header */
 	if (!atomic_compare_exchange_strong_explicit(&copies->chunk[k], &none, chunk, memory_order_release, memory_order_relaxed))
 		(void)sys_munmap(memory, chunk->mapped); /* another thread was faster */

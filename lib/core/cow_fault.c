@@ -3,8 +3,8 @@
  * Copy-on-write: a page's bytes are kept for the newest snapshot before the page is opened for writing.  Runs in the handler, inside
  * the gate, by the page's claimant: so neither the list of snapshots nor the page changes meanwhile. */
 #include <errno.h>
-#include "program_bytes.h"
 #include "region.h"
+#include "tsan.h"
 
 /* The snapshot that a copy would be for; NULL: none. */
 static struct cow_snapshot *target_of(const struct cow *cow)

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include "inside.h"
 #include "landing.h"
-#include "program_bytes.h"
 #include "thread.h"
+#include "tsan.h"
 
 struct call {
 	struct vpager_store *store;
