@@ -86,7 +86,7 @@ static void *map_at_multiple(size_t len, int prot, int flags, int fd, off_t offs
 	return real_mmap(at, len, prot, flags | MAP_FIXED, fd, offset);
 }
 
-/* The kernel rounds lengths of whole mappings up; it does not round anything else. */
+/* The kernel rounds lengths up, where ours are those of whole mappings. */
 static size_t whole(size_t len)
 {
 	return (len + page_bytes() - 1) & ~(page_bytes() - 1);
@@ -154,6 +154,8 @@ long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 	if (nr == NR_MMAP && a == 0)
 		return d & MAP_ANONYMOUS ? map_anonymous((size_t)b, (int)c, (int)d) : -EINVAL; /* no ring is a page of that size */
 #endif
+	if (nr == SYS_munmap || nr == SYS_madvise) /* of a buffer of any length */
+		b = (long)whole((size_t)b);
 	if (nr == SYS_mprotect || nr == SYS_madvise || nr == SYS_munmap)
 		sure_of_pages("a system call", (unsigned long)a, (unsigned long)b);
 #if __SIZEOF_LONG__ == 8

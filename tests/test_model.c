@@ -42,7 +42,7 @@ struct model {
 	struct watched store, swap;
 	int fd;
 	size_t page, length, offset, stored; /* offset: of the region in its store; stored: bytes of it that the store has */
-	unsigned char *base, *shadow;        /* shadow: whole pages */
+	unsigned char *base, *shadow, *scratch; /* the last two: whole pages */
 	struct {
 		int prot;
 		unsigned int pins;
@@ -106,6 +106,7 @@ static void make(struct model *m)
 	vpager_store_unref(o.swap);
 	m->base = base_of(m->region);
 	m->shadow = calloc(PAGES, m->page);
+	m->scratch = calloc(PAGES, m->page);
 	pattern_fill(m->shadow, m->offset, m->stored);
 	for (int p = 0; p < PAGES; p++)
 		m->p[p].prot = m->kind->flags & VPAGER_REGION_READ_ONLY ? PROT_READ : ALL;
@@ -182,7 +183,7 @@ static int try_copy(void *to, const void *from, size_t len)
 
 static void do_read(struct model *m)
 {
-	static unsigned char bytes[PAGES << 16];
+	unsigned char *bytes = m->scratch;
 	size_t off, len, bad;
 	int err;
 
@@ -276,7 +277,7 @@ static void do_evict(struct model *m)
 
 static void store_holds(const struct model *m, size_t off, size_t len)
 {
-	static unsigned char bytes[PAGES << 16];
+	unsigned char *bytes = m->scratch;
 	size_t end;
 
 	end = off + len < m->stored ? off + len : m->stored;
