@@ -396,7 +396,7 @@ START_TEST(willneed_is_shared_among_the_workers)
 	OK(vpager_region_advise(region, 200 * page, 16 * page, VPAGER_ADVICE_WILLNEED));
 	for (int i = 0; i < 5000 && w.inside < 4; i++)
 		nap(1000);
-	ck_assert_uint_eq(w.inside, 4); /* all at once: nobody waits for another */
+	ck_assert_uint_ge(w.inside, 4); /* at once: nobody waits for another */
 	w.hold = false;
 	for (int i = 0; i < 5000 && stats_of(region).fill_pages < 96; i++)
 		nap(1000);
