@@ -30,10 +30,24 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 #define ARCH_OFF64(x) , (long)(uint32_t)((uint64_t)(x) >> 32), (long)(uint32_t)(x)
 #endif
 
+#ifdef __mips__
+#define ARCH_SIGNALS 128
+#else
+#define ARCH_SIGNALS 64
+#endif
+
 typedef struct {
-	unsigned long word[64 / (8 * sizeof(unsigned long))];
+	unsigned long word[ARCH_SIGNALS / (8 * sizeof(unsigned long))];
 } arch_sigset_t;
 
+#ifdef __mips__
+/* struct sigaction of arch/mips/include/uapi/asm/signal.h. */
+struct arch_sigaction {
+	unsigned int flags;
+	void (*handler)(int);
+	arch_sigset_t mask;
+};
+#else
 /* struct sigaction of include/uapi/asm-generic/signal.h, as CPUs without a restorer have it.  On one with a restorer the
  * kernel writes a word more than that: handler and flags are right, the mask is not, and nothing is overwritten. */
 struct arch_sigaction {
@@ -42,5 +56,6 @@ struct arch_sigaction {
 	arch_sigset_t mask;
 	unsigned long spare[2];
 };
+#endif
 
 #endif
