@@ -35,13 +35,13 @@ static int add_worker(void)
 	return 0;
 }
 
-/* One idle worker ahead of the one that calls this. */
+/* One idle worker ahead of the one that calls this.  To make one takes malloc, whose lock somebody may have who was interrupted by a
+ * handler that touches a page, and waits for us: so one worker waits for that and the others go on. */
 static void keep_one_ahead(void)
 {
 	/* A worker that became idle meanwhile is one more than needed, which is harmless. */
-	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0)
+	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0 || pthread_mutex_trylock(&lock) != 0)
 		return;
-	pthread_mutex_lock(&lock);
 	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) == 0 &&
 	    atomic_load_explicit(&workers.live, memory_order_relaxed) < atomic_load_explicit(&workers.most, memory_order_relaxed) &&
 	    add_worker()) {

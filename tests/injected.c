@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -280,10 +281,27 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __wrap_fcntl(fd, command, arg);
 }
 
+static _Atomic(bool) hold_threads;
+static _Atomic(int) held_threads;
+
+void inject_hold_threads(bool hold)
+{
+	hold_threads = hold;
+}
+
+int inject_held_threads(void)
+{
+	return held_threads;
+}
+
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	int error = fails(INJECT_THREAD);
 
+	held_threads++;
+	while (hold_threads)
+		sched_yield();
+	held_threads--;
 	return error ? error : __real_pthread_create(thread, attr, fn, arg);
 }
 

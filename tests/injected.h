@@ -28,6 +28,9 @@ void inject_arm(enum injected kind, unsigned int n, bool on);
 /* No call fails any more.  Whether any did. */
 bool inject_disarm(void);
 bool inject_hit(void);
+/* Threads are made only when this is over.  How many wait to be made. */
+void inject_hold_threads(bool hold);
+int inject_held_threads(void);
 /* Made by malloc and calloc and not freed. */
 long inject_allocations(void);
 

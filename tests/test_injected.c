@@ -6,8 +6,8 @@
  * and with the failures over, all of it is there and nothing is left behind. */
 #include <dirent.h>
 #include <fcntl.h>
+#include "crowd.h"
 #include "injected.h"
-#include "paging.h"
 
 #define PAGES 48u
 #define LIMIT_PAGES 16u
@@ -441,13 +441,61 @@ START_TEST(a_call_that_fails_loses_nothing)
 }
 END_TEST
 
+/* ---- what takes long ---- */
+
+static struct {
+	struct held held;
+	unsigned char *base;
+	_Atomic(int) turn;
+} slow;
+
+static void touch_in_turn(int nr, void *arg)
+{
+	size_t at = (size_t)nr * page_size();
+
+	(void)arg;
+	UNTIL(slow.turn > nr);
+	SURE(slow.base[at] == pattern(at), "page %d", nr);
+}
+
+/* pthread_create calls malloc, whose lock somebody may have who waits for a worker, in a signal handler. */
+START_TEST(a_worker_in_the_making_keeps_no_other_from_its_work)
+{
+	struct vpager_region_options options = {.size = sizeof options};
+	struct vpager_region *region;
+	struct crowd crowd;
+
+	slow.held.context = VPAGER_CALL_WORKER;
+	slow.held.stop = true;
+	region = held_region(&slow.held, &options);
+	slow.base = base_of(region);
+	crowd_begin(&crowd, 3, touch_in_turn, NULL);
+	inject_hold_threads(true);
+	slow.turn = 1;
+	UNTIL(slow.held.stopped == 1);
+	slow.turn = 2; /* for the other worker that there is, which makes a third */
+	UNTIL(inject_held_threads() == 1);
+	slow.turn = 3;
+	token_give(&slow.held.go, 1);
+	UNTIL(slow.held.done[0] == 1 && slow.held.stopped == 1 && slow.held.reads[2] == 1);
+	inject_hold_threads(false);
+	slow.held.stop = false;
+	token_give(&slow.held.go, 3);
+	crowd_end(&crowd);
+	OK(vpager_region_destroy(region, 0));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("injected failures");
-	TCase *once = tcase_create("the n-th call fails");
+	TCase *once = tcase_create("the n-th call fails"), *slowly = tcase_create("slow calls");
 
 	tcase_add_loop_test(once, a_call_that_fails_loses_nothing, 0, 2 * SCENES * INJECT_KINDS);
 	tcase_set_timeout(once, 120);
 	suite_add_tcase(suite, once);
+	tcase_add_test(slowly, a_worker_in_the_making_keeps_no_other_from_its_work);
+	tcase_set_timeout(slowly, 20);
+	suite_add_tcase(suite, slowly);
 	return run_suite(suite);
 }
