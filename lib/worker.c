@@ -19,6 +19,7 @@
 static uint32_t standing = WORKERS_DEFAULT;
 static pthread_t thread[WORKERS_MOST];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* thread[] and the growth; never held while store code runs */
+static _Atomic(uint32_t) asking; /* workers that found none idle, since the one that makes some has begun */
 
 static void *work(void *arg);
 
@@ -35,13 +36,9 @@ static int add_worker(void)
 	return 0;
 }
 
-/* One idle worker ahead of the one that calls this.  To make one takes malloc, whose lock somebody may have who was interrupted by a
- * handler that touches a page, and waits for us: so one worker waits for that and the others go on. */
-static void keep_one_ahead(void)
+static void add_if_none_is_idle(void)
 {
-	/* A worker that became idle meanwhile is one more than needed, which is harmless. */
-	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0 || pthread_mutex_trylock(&lock) != 0)
-		return;
+	pthread_mutex_lock(&lock);
 	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) == 0 &&
 	    atomic_load_explicit(&workers.live, memory_order_relaxed) < atomic_load_explicit(&workers.most, memory_order_relaxed) &&
 	    add_worker()) {
@@ -51,6 +48,22 @@ static void keep_one_ahead(void)
 		wait_wake_all();
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* One idle worker ahead of the one that calls this.  To make one takes malloc, whose lock somebody may have who was interrupted by a
+ * handler that touches a page, and waits for us: so one worker does it, and the others leave it to that one, which looks again
+ * after each of them had asked. */
+static void keep_one_ahead(void)
+{
+	uint32_t looked_for = 1;
+
+	/* A worker that became idle meanwhile is one more than needed, which is harmless. */
+	if (atomic_load_explicit(&workers.idle, memory_order_seq_cst) > 0 ||
+	    atomic_fetch_add_explicit(&asking, 1, memory_order_seq_cst) > 0)
+		return;
+	do
+		add_if_none_is_idle();
+	while (!atomic_compare_exchange_strong_explicit(&asking, &looked_for, 0, memory_order_seq_cst, memory_order_seq_cst));
 }
 
 static void run(struct request *request)
@@ -110,6 +123,7 @@ void workers_stop(void)
 void workers_lost(void)
 {
 	pthread_mutex_init(&lock, NULL); /* a worker of the parent's may have held it */
+	atomic_store_explicit(&asking, 0, memory_order_relaxed); /* the same */
 	workers_configure(standing);
 }
 
