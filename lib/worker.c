@@ -52,7 +52,7 @@ static void add_if_none_is_idle(void)
 
 /* One idle worker ahead of the one that calls this.  To make one takes malloc, whose lock somebody may have who was interrupted by a
  * handler that touches a page, and waits for us: so one worker does it, and the others leave it to that one, which looks again
- * after each of them had asked. */
+ * after each of them had asked.  seq_cst, with idle: whoever finds somebody asking is counted before that one looks at idle again. */
 static void keep_one_ahead(void)
 {
 	uint32_t looked_for = 1;
@@ -123,7 +123,7 @@ void workers_stop(void)
 void workers_lost(void)
 {
 	pthread_mutex_init(&lock, NULL); /* a worker of the parent's may have held it */
-	atomic_store_explicit(&asking, 0, memory_order_relaxed); /* the same */
+	atomic_store_explicit(&asking, 0, memory_order_relaxed); /* one of them was at it; here is one thread */
 	workers_configure(standing);
 }
 

@@ -31,16 +31,10 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 #endif
 
 #ifdef __mips__
-#define ARCH_SIGNALS 128
-#else
-#define ARCH_SIGNALS 64
-#endif
-
 typedef struct {
-	unsigned long word[ARCH_SIGNALS / (8 * sizeof(unsigned long))];
+	unsigned long word[128 / (8 * sizeof(unsigned long))];
 } arch_sigset_t;
 
-#ifdef __mips__
 /* struct sigaction of arch/mips/include/uapi/asm/signal.h. */
 struct arch_sigaction {
 	unsigned int flags;
@@ -48,6 +42,10 @@ struct arch_sigaction {
 	arch_sigset_t mask;
 };
 #else
+typedef struct {
+	unsigned long word[64 / (8 * sizeof(unsigned long))];
+} arch_sigset_t;
+
 /* struct sigaction of include/uapi/asm-generic/signal.h, as CPUs without a restorer have it.  On one with a restorer the
  * kernel writes a word more than that: handler and flags are right, the mask is not, and nothing is overwritten. */
 struct arch_sigaction {
